@@ -1,0 +1,11 @@
+const transform = { '^.+\\.ts$': ['@swc/jest', { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' } }] };
+// jose is published as ES modules only; jest runs CommonJS.
+const base = { transform: { ...transform, '^.+/node_modules/jose/.+\\.js$': transform['^.+\\.ts$'] }, transformIgnorePatterns: ['/node_modules/(?!jose/)'], testPathIgnorePatterns: ['/node_modules/', '/dist/'], modulePathIgnorePatterns: ['<rootDir>/dist/'], testEnvironment: 'node' };
+module.exports = {
+  projects: [
+    { ...base, displayName: 'unit', testMatch: ['<rootDir>/{libs,services,proto}/**/*.test.ts'] },
+    { ...base, displayName: 'architecture', testMatch: ['<rootDir>/tests/architecture/**/*.test.ts'] },
+    { ...base, displayName: 'system', testMatch: ['<rootDir>/tests/system/**/*.test.ts'] },
+    { ...base, displayName: 'compose', testMatch: ['<rootDir>/tests/compose/**/*.test.ts'] },
+  ],
+};
