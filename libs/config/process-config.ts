@@ -1,0 +1,104 @@
+/**
+ * The configuration that the supervisor hands each process as one JSON document. All processes of a member get the same
+ * document but for `process`; each reads the sections it needs. 64-bit ids travel as lower-case hex.
+ */
+export const PROCESS_NAMES = ['raft', 'storage', 'watch', 'lease', 'auth', 'proxy'] as const;
+export type ProcessName = (typeof PROCESS_NAMES)[number];
+
+export interface InitialMember {
+  readonly id: string;
+  readonly name: string;
+  readonly peerUrls: readonly string[];
+}
+
+/** Paths of PEM files; the process that uses them reads them. */
+export interface TlsFiles {
+  readonly certFile: string;
+  readonly keyFile: string;
+  readonly clientCertFile: string;
+  readonly clientKeyFile: string;
+  readonly trustedCaFile: string;
+  readonly clientCertAuth: boolean;
+  readonly skipVerify: boolean;
+  readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
+  readonly cipherSuites: string;
+}
+
+export interface TelemetryConfig {
+  readonly enabled: boolean;
+  /** OTLP endpoint as given by the flag; empty: the SDK's own OTEL_* variables decide. */
+  readonly endpoint: string;
+  readonly serviceName: string;
+  readonly instanceId: string;
+  /** Sampled requests per million. */
+  readonly samplingPerMillion: number;
+}
+
+export interface ProcessConfig {
+  readonly process: ProcessName;
+  readonly name: string;
+  readonly memberId: string;
+  readonly clusterId: string;
+  readonly clusterToken: string;
+  readonly clusterState: 'new' | 'existing';
+  /** Sorted by id. Used only when the WAL is new. */
+  readonly initialMembers: readonly InitialMember[];
+  /** Listener of each sibling: `unix:/path` or `tcp:host:port`. */
+  readonly addresses: Readonly<Record<ProcessName, string>>;
+  readonly rpcEngine: 'native' | 'grpc-js';
+  readonly paths: {
+    readonly dataDir: string;
+    /** `<data-dir>/member` */
+    readonly memberDir: string;
+    readonly walDir: string;
+    readonly storeDir: string;
+  };
+  readonly urls: {
+    readonly listenClient: readonly string[];
+    readonly listenClientHttp: readonly string[];
+    readonly advertiseClient: readonly string[];
+    readonly listenPeer: readonly string[];
+    readonly advertisePeer: readonly string[];
+    readonly listenMetrics: readonly string[];
+  };
+  readonly tls: { readonly client: TlsFiles | null; readonly peer: TlsFiles | null };
+  readonly timing: {
+    readonly heartbeatMs: number;
+    readonly electionMs: number;
+    readonly initialElectionTickAdvance: boolean;
+    readonly watchProgressNotifyMs: number;
+    readonly warningUnaryRequestMs: number;
+    readonly warningApplyMs: number;
+    readonly authTokenTtlSeconds: number;
+    readonly autoCompactionMode: 'periodic' | 'revision';
+    /** Milliseconds in periodic mode, revisions in revision mode; 0: off. */
+    readonly autoCompactionRetention: number;
+    readonly compactionSleepMs: number;
+  };
+  readonly limits: {
+    readonly maxRequestBytes: number;
+    readonly maxTxnOps: number;
+    readonly maxConcurrentStreams: number;
+    readonly maxLearners: number;
+    /** Bytes; negative: no quota. */
+    readonly quotaBackendBytes: number;
+    readonly snapshotCount: number;
+    readonly snapshotCatchupEntries: number;
+    readonly compactionBatchLimit: number;
+    readonly watchMemoryMaxBytes: number;
+  };
+  readonly keepalive: { readonly minTimeMs: number; readonly intervalMs: number; readonly timeoutMs: number };
+  readonly raft: { readonly preVote: boolean; readonly strictReconfigCheck: boolean };
+  readonly auth: { readonly token: string; readonly bcryptCost: number };
+  readonly http: {
+    readonly enableGateway: boolean;
+    readonly cors: string;
+    readonly hostWhitelist: string;
+    readonly metrics: 'basic' | 'extensive';
+    readonly enablePprof: boolean;
+  };
+  readonly leaseCheckpoint: boolean;
+  readonly unsafeNoFsync: boolean;
+  readonly telemetry: TelemetryConfig;
+  readonly log: { readonly level: string; readonly format: 'json' | 'console' };
+}

@@ -1,0 +1,16 @@
+import type { Address } from '../rpc/types';
+
+/** Reads `unix:/path` and `tcp:host:port` (IPv6 hosts in brackets). Throws on anything else. */
+export function parseAddress(text: string): Address {
+  if (text.startsWith('unix:')) return { kind: 'unix', path: text.slice('unix:'.length) };
+  const match = /^tcp:(\[[^\]]+\]|[^:]+):(\d+)$/.exec(text);
+  if (match === null) throw new Error(`not an address: ${text}`);
+  const [, host = '', port = ''] = match;
+  return { kind: 'tcp', host: host.replace(/^\[|\]$/g, ''), port: Number(port) };
+}
+
+export function formatAddress(address: Address): string {
+  if (address.kind === 'unix') return `unix:${address.path}`;
+  const host = address.host.includes(':') ? `[${address.host}]` : address.host;
+  return `tcp:${host}:${address.port}`;
+}

@@ -1,0 +1,4 @@
+export { StartError } from './start-error';
+export { runProcess, type ProcessContext, type RunningProcess } from './run-process';
+export { createLogger, type Logger } from './logger';
+export { parseAddress, formatAddress } from './address';

@@ -1,0 +1,114 @@
+import { readFileSync, writeSync } from 'node:fs';
+import { Socket } from 'node:net';
+import type { ProcessConfig, ProcessName } from '../config/process-config';
+import { createLogger, type Logger } from './logger';
+import { StartError } from './start-error';
+
+/** Exit code of a process that refuses to start; the supervisor then ends the member instead of restarting. */
+export const EXIT_REFUSED = 3;
+/** Exit code after a broken invariant or a failed disk; the supervisor restarts the process. */
+export const EXIT_FATAL = 1;
+const CONFIG_FD = 3;
+const READY_FD = 4;
+
+export interface ProcessContext {
+  readonly config: ProcessConfig;
+  readonly logger: Logger;
+  /** Logs the error and ends the process at once, without flushing anything: for broken invariants and failed disks. */
+  fatal(error: unknown): never;
+}
+
+export interface RunningProcess {
+  /** Shown in the table of processes. */
+  readonly address: string;
+  /** Stops in order: no new work, finish what runs, flush. Bounded by the caller. */
+  shutdown(): Promise<void>;
+}
+
+/**
+ * The frame of every process: reads its configuration, starts it, tells the supervisor, and ends it on SIGTERM or when
+ * the supervisor is gone. A child started by `bin/hexad` gets its configuration on descriptor 3, which stays open as
+ * long as the parent lives; alone it takes `--config-json FILE`.
+ */
+export function runProcess(name: ProcessName, start: (context: ProcessContext) => Promise<RunningProcess>): void {
+  process.on('SIGINT', () => undefined); // Ctrl-C goes to the whole group; the supervisor decides the order
+  const file = argumentAfter('--config-json');
+  if (file !== undefined) {
+    void host(name, JSON.parse(readFileSync(file, 'utf8')) as ProcessConfig, start, false);
+    return;
+  }
+  readConfig((config) => void host(name, config, start, true));
+}
+
+function argumentAfter(flag: string): string | undefined {
+  const at = process.argv.indexOf(flag);
+  return at < 0 ? undefined : process.argv[at + 1];
+}
+
+/** Calls back with the first line of descriptor 3; end of file means that the parent is gone. */
+function readConfig(onConfig: (config: ProcessConfig) => void): void {
+  const parent = new Socket({ fd: CONFIG_FD, readable: true, writable: false });
+  const chunks: Buffer[] = [];
+  let done = false;
+  parent.on('data', (chunk: Buffer) => {
+    if (done) return;
+    chunks.push(chunk);
+    if (!chunk.includes(0x0a)) return;
+    done = true;
+    onConfig(JSON.parse(Buffer.concat(chunks).toString('utf8')) as ProcessConfig);
+  });
+  const gone = (): void => process.exit(EXIT_FATAL);
+  parent.on('end', gone);
+  parent.on('error', gone);
+  parent.on('close', gone);
+}
+
+async function host(
+  name: ProcessName,
+  config: ProcessConfig,
+  start: (context: ProcessContext) => Promise<RunningProcess>,
+  supervised: boolean,
+): Promise<void> {
+  const logger = createLogger(name, config.log.level, config.name);
+  const fatal = (error: unknown): never => {
+    logger.fatal({ err: describe(error) }, 'process ends');
+    process.exit(EXIT_FATAL);
+  };
+  process.on('uncaughtException', fatal);
+  process.on('unhandledRejection', fatal);
+  try {
+    const running = await start({ config, logger, fatal });
+    stopOnTerm(running, logger);
+    tell(supervised, { ready: true, address: running.address });
+  } catch (error) {
+    if (!(error instanceof StartError)) return fatal(error);
+    tell(supervised, { ready: false, error: error.message });
+    if (!supervised) process.stderr.write(`hexad ${name}: ${error.message}\n`);
+    process.exit(supervised ? EXIT_REFUSED : 1);
+  }
+}
+
+function stopOnTerm(running: RunningProcess, logger: Logger): void {
+  let stopping = false;
+  process.on('SIGTERM', () => {
+    if (stopping) return;
+    stopping = true;
+    running.shutdown().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        logger.error({ err: describe(error) }, 'shutdown failed');
+        process.exit(EXIT_FATAL);
+      },
+    );
+  });
+}
+
+function tell(supervised: boolean, message: object): void {
+  if (supervised) writeSync(READY_FD, `${JSON.stringify(message)}\n`);
+}
+
+function describe(error: unknown): { message: string; stack: string | undefined } {
+  return error instanceof Error
+    ? { message: error.message, stack: error.stack }
+    : { message: String(error), stack: undefined };
+}
