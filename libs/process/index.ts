@@ -1,3 +1,4 @@
+export { lockDirectory } from './directory-lock';
 export { StartError } from './start-error';
 export { runProcess, type ProcessContext, type RunningProcess } from './run-process';
 export { createLogger, type Logger } from './logger';
