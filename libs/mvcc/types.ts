@@ -1,0 +1,263 @@
+/**
+ * The public types of the MVCC store. Requests and responses are structural subsets of the generated etcdserverpb types
+ * (decoded names: camelCase), so that a decoded request can be handed in and a result can be encoded as it is.
+ *
+ * Revisions are numbers below 2^53; a client's int64 may arrive as number or bigint and is compared exactly.
+ */
+export type Int64 = number | bigint;
+
+/** etcdserverpb.RangeRequest without `serializable`, which is the caller's business. */
+export interface RangeQuery {
+  readonly key: Uint8Array;
+  readonly rangeEnd: Uint8Array;
+  readonly limit: Int64;
+  readonly revision: Int64;
+  /** 0 NONE, 1 ASCEND, 2 DESCEND */
+  readonly sortOrder: number;
+  /** 0 KEY, 1 VERSION, 2 CREATE, 3 MOD, 4 VALUE */
+  readonly sortTarget: number;
+  readonly keysOnly: boolean;
+  readonly countOnly: boolean;
+  readonly minModRevision: Int64;
+  readonly maxModRevision: Int64;
+  readonly minCreateRevision: Int64;
+  readonly maxCreateRevision: Int64;
+}
+
+export interface PutRequest {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array;
+  readonly lease: bigint;
+  readonly prevKv: boolean;
+  readonly ignoreValue: boolean;
+  readonly ignoreLease: boolean;
+}
+
+export interface DeleteRangeRequest {
+  readonly key: Uint8Array;
+  readonly rangeEnd: Uint8Array;
+  readonly prevKv: boolean;
+}
+
+/** etcdserverpb.Compare. Of the five operands at most one is set. */
+export interface CompareRequest {
+  /** 0 EQUAL, 1 GREATER, 2 LESS, 3 NOT_EQUAL */
+  readonly result: number;
+  /** 0 VERSION, 1 CREATE, 2 MOD, 3 VALUE, 4 LEASE */
+  readonly target: number;
+  readonly key: Uint8Array;
+  readonly rangeEnd: Uint8Array;
+  readonly version: Int64 | undefined;
+  readonly createRevision: Int64 | undefined;
+  readonly modRevision: Int64 | undefined;
+  readonly value: Uint8Array | undefined;
+  readonly lease: Int64 | undefined;
+}
+
+export interface RequestOp {
+  readonly requestRange: RangeQuery | undefined;
+  readonly requestPut: PutRequest | undefined;
+  readonly requestDeleteRange: DeleteRangeRequest | undefined;
+  readonly requestTxn: TxnRequest | undefined;
+}
+
+export interface TxnRequest {
+  readonly compare: readonly CompareRequest[];
+  readonly success: readonly RequestOp[];
+  readonly failure: readonly RequestOp[];
+}
+
+/** mvccpb.KeyValue */
+export interface KeyValue {
+  readonly key: Uint8Array;
+  readonly createRevision: number;
+  readonly modRevision: number;
+  readonly version: number;
+  readonly value: Uint8Array;
+  readonly lease: bigint;
+}
+
+/** A response header as the store fills it; the caller adds ids and term. */
+export interface RevisionHeader {
+  readonly revision: number;
+}
+
+export interface RangeResult {
+  readonly header: RevisionHeader;
+  readonly kvs: readonly KeyValue[];
+  readonly more: boolean;
+  readonly count: number;
+}
+
+export interface PutResult {
+  readonly header: RevisionHeader;
+  readonly prevKv: KeyValue | undefined;
+}
+
+export interface DeleteRangeResult {
+  readonly header: RevisionHeader;
+  readonly deleted: number;
+  readonly prevKvs: readonly KeyValue[];
+}
+
+export interface ResponseOp {
+  readonly responseRange?: RangeResult;
+  readonly responsePut?: PutResult;
+  readonly responseDeleteRange?: DeleteRangeResult;
+  readonly responseTxn?: TxnResult;
+}
+
+export interface TxnResult {
+  /** Inner transactions have an empty header, as in etcd. */
+  readonly header: RevisionHeader | Record<string, never>;
+  readonly succeeded: boolean;
+  readonly responses: readonly ResponseOp[];
+}
+
+/** Why an operation is refused; nothing has changed then. The caller maps it to its error catalogue. */
+export type MvccError =
+  | 'compacted'
+  | 'future-revision'
+  | 'key-not-found'
+  | 'lease-not-found'
+  | 'invalid-sort-option'
+  | 'empty-key'
+  | 'value-provided'
+  | 'lease-provided'
+  | 'too-many-ops'
+  | 'duplicate-key';
+
+export type Outcome<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: MvccError };
+
+/** One version of one key, as stored: put or tombstone. Its byte fields are views that stay valid. */
+export interface StoredVersion extends KeyValue {
+  /** Order within the revision, from 0. */
+  readonly sub: number;
+  readonly isDelete: boolean;
+  /** The encoded mvccpb.KeyValue (of a tombstone: key and mod_revision only). */
+  readonly kv: Uint8Array;
+  /** Mod revision of the key's version before this one, tombstones included; 0: none (or compacted when written). */
+  readonly previousRevision: number;
+}
+
+/** A change made by a write transaction. */
+export interface Change {
+  readonly version: StoredVersion;
+  /** The live version that was replaced or deleted; undefined for a create. Its `lease` is the lease to detach. */
+  readonly previous: StoredVersion | undefined;
+}
+
+/** All changes of one revision, in order. Empty `changes` never occurs. */
+export interface RevisionChanges {
+  readonly revision: number;
+  readonly changes: readonly Change[];
+}
+
+/** What an applied write gives: its response, and the revision it made unless it changed nothing. */
+export interface Applied<T> {
+  readonly response: T;
+  readonly made: RevisionChanges | undefined;
+}
+
+/** What the write path asks of its surroundings. Must be deterministic. */
+export interface WriteHooks {
+  leaseExists(id: bigint): boolean;
+}
+
+export interface HistorySlice {
+  readonly revisions: readonly { readonly revision: number; readonly versions: readonly StoredVersion[] }[];
+  /** Where to go on; above `to` when done. */
+  readonly next: number;
+}
+
+/** A small table of bytes to bytes, in the same transactions as the data. Keys 1 to 1,900 bytes. */
+export interface SmallTable {
+  get(key: Uint8Array): Uint8Array | undefined;
+  put(key: Uint8Array, value: Uint8Array): void;
+  delete(key: Uint8Array): void;
+  /** Rows with start ≤ key < end in key order, as they are at the call; no bound: open. */
+  scan(start?: Uint8Array, end?: Uint8Array): readonly (readonly [Uint8Array, Uint8Array])[];
+}
+
+export type SmallTableName =
+  | 'lease'
+  | 'leaseKeys'
+  | 'auth'
+  | 'authUsers'
+  | 'authRoles'
+  | 'alarm'
+  | 'members'
+  | 'membersRemoved'
+  | 'meta';
+
+export interface Position {
+  readonly index: number;
+  readonly term: number;
+}
+
+export interface StoreSizes {
+  /** Bytes of the file. */
+  readonly file: number;
+  /** Bytes of it that hold data. */
+  readonly inUse: number;
+  /** Bytes of changes that are visible and not yet durable. */
+  readonly overlay: number;
+}
+
+export interface HashKvResult {
+  readonly hash: number;
+  readonly compactRevision: number;
+  readonly hashRevision: number;
+}
+
+/**
+ * The store. One thread of callers: nothing here is re-entrant, every call runs to its end.
+ * A write is visible to every later call at once and durable when `durable.index` has reached its index.
+ */
+export interface Store {
+  /** Current revision; 1 when empty. */
+  readonly revision: number;
+  /** The logged compact revision; 0 when never compacted. */
+  readonly compactRevision: number;
+  /** The last entry whose effects are visible / are on disk. */
+  readonly applied: Position;
+  readonly durable: Position;
+
+  range(query: RangeQuery): Outcome<RangeResult>;
+  /** The complete encoded etcdserverpb.RangeResponse; `header` is an encoded ResponseHeader (its revision filled by the caller). */
+  rangeEncoded(query: RangeQuery, header: Uint8Array): Outcome<Uint8Array>;
+  /** The newest version of a key, undefined when there is none or it is deleted. */
+  latest(key: Uint8Array): StoredVersion | undefined;
+  /** The version of a key that was live at `revision`. Callers keep `revision` ≥ compactRevision. */
+  versionAt(key: Uint8Array, revision: number): StoredVersion | undefined;
+
+  put(request: PutRequest, hooks: WriteHooks): Outcome<Applied<PutResult>>;
+  deleteRange(request: DeleteRangeRequest): Outcome<Applied<DeleteRangeResult>>;
+  /** Any transaction, read-only ones too (those make no revision). `opsMax` is --max-txn-ops. */
+  txn(request: TxnRequest, hooks: WriteHooks): Outcome<Applied<TxnResult>>;
+  /** Deletes the keys (in the order given) in one revision: lease revocation. Missing keys are skipped. */
+  deleteKeys(keys: readonly Uint8Array[]): RevisionChanges | undefined;
+
+  /** Logs a compaction; old versions are unreadable at once and deleted by `compactSlice`. */
+  compact(revision: number): Outcome<undefined>;
+  /** Deletes some old versions, reading at most `rowsMax` rows; true when nothing is left to do. */
+  compactSlice(rowsMax: number): boolean;
+
+  /** Versions of revisions from..to (inclusive) in order, stopping after about `bytesMax` bytes, at whole revisions. `from` must be ≥ compactRevision. */
+  history(from: number, to: number, bytesMax: number): HistorySlice;
+  /** etcd's HashKV at a revision (0: current); runs `pause` between slices and may fail with compacted. */
+  hashKv(revision: number, pause: () => Promise<void>): Promise<Outcome<HashKvResult>>;
+
+  table(name: SmallTableName): SmallTable;
+  /** Marks the end of an entry: everything written since the last call belongs to it. Indexes go up. */
+  setApplied(index: number, term: number): void;
+
+  /** Starts a commit of what is pending unless one is under way; resolves when all that was visible at the call is durable. */
+  flush(): Promise<void>;
+  /** True while too much is waiting to become durable: stop applying until `whenWritable` resolves. */
+  readonly overloaded: boolean;
+  whenWritable(): Promise<void>;
+  sizes(): StoreSizes;
+  /** Flushes and closes. */
+  close(): Promise<void>;
+}
