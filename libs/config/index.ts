@@ -1,0 +1,14 @@
+export { readConfigFile } from './config-file';
+export { parseDuration } from './durations';
+export { FLAGS, type Flag } from './flag-table';
+export {
+  addEnvironment,
+  ConfigError,
+  environmentName,
+  type FlagValues,
+  parseArguments,
+  UsageError,
+} from './flag-values';
+export { memberConfig, type MemberConfig, processConfig } from './member-config';
+export { clusterId, formatId, memberId, parseInitialCluster } from './membership';
+export { PROCESS_NAMES, type ProcessConfig, type ProcessName } from './process-config';

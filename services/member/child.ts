@@ -1,0 +1,91 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { join } from 'node:path';
+import type { Readable, Writable } from 'node:stream';
+import type { ProcessConfig, ProcessName } from '../../libs/config';
+
+/** Descriptors of a child beyond the standard three: its configuration (end of file: the parent is gone), its readiness. */
+const STDIO = ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'] as const;
+
+export interface ChildEvents {
+  onReady(address: string): void;
+  /** The process can't start and a restart would not help. */
+  onRefused(message: string): void;
+  onLog(line: string): void;
+  /** Exactly once. */
+  onExit(code: number | null, signal: NodeJS.Signals | null): void;
+}
+
+/** One process of a member. It has no terminal and no descriptor of ours but pipes, so nothing of it can outlive or hang us. */
+export class Child {
+  private readonly process: ChildProcess;
+  private readonly waiting: Array<() => void> = [];
+  exited = false;
+
+  constructor(
+    readonly name: ProcessName,
+    config: ProcessConfig,
+    private readonly events: ChildEvents,
+  ) {
+    this.process = spawn(process.execPath, [...nodeFlags(name), join(__dirname, '..', name, 'main.js')], {
+      stdio: [...STDIO],
+      detached: true, // Ctrl-C in the terminal reaches the supervisor alone, which stops the children in order
+    });
+    this.process.once('error', (error) => this.finish(error.message, null, null));
+    this.process.once('exit', (code, signal) => this.finish(undefined, code, signal));
+    readLines(this.process.stdio[1] as Readable, (line) => events.onLog(line));
+    readLines(this.process.stdio[2] as Readable, (line) => events.onLog(line));
+    readLines(this.process.stdio[4] as Readable, (line) => this.hear(line));
+    const toChild = this.process.stdio[3] as Writable;
+    toChild.on('error', () => undefined); // the child died first; its exit is reported
+    toChild.write(`${JSON.stringify(config)}\n`);
+  }
+
+  get pid(): number {
+    return this.process.pid ?? 0;
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    if (!this.exited) this.process.kill(signal);
+  }
+
+  /** Runs once the process is gone. */
+  whenExited(callback: () => void): void {
+    if (this.exited) callback();
+    else this.waiting.push(callback);
+  }
+
+  private hear(line: string): void {
+    const message = JSON.parse(line) as { ready: boolean; address?: string; error?: string };
+    if (message.ready) this.events.onReady(message.address ?? '');
+    else this.events.onRefused(message.error ?? 'unknown reason');
+  }
+
+  private finish(error: string | undefined, code: number | null, signal: NodeJS.Signals | null): void {
+    if (this.exited) return;
+    this.exited = true;
+    if (error !== undefined) this.events.onLog(JSON.stringify({ level: 'error', process: this.name, msg: error }));
+    this.events.onExit(code, signal);
+    for (const callback of this.waiting) callback();
+  }
+}
+
+/** Processes that allocate per request get a larger young generation: most of it dies at once. */
+function nodeFlags(name: ProcessName): string[] {
+  const busy: readonly ProcessName[] = ['proxy', 'raft', 'storage'];
+  return ['--no-warnings', ...(busy.includes(name) ? ['--max-semi-space-size=32'] : [])];
+}
+
+function readLines(stream: Readable, onLine: (line: string) => void): void {
+  let rest = '';
+  stream.setEncoding('utf8');
+  stream.on('data', (chunk: string) => {
+    const lines = (rest + chunk).split('\n');
+    rest = lines.pop() ?? '';
+    for (const line of lines) onLine(line);
+  });
+  stream.on('error', () => undefined); // the pipe ends with the child, whose exit is reported
+  stream.on('end', () => {
+    if (rest !== '') onLine(rest);
+    rest = '';
+  });
+}

@@ -1,0 +1,55 @@
+import { writeSync } from 'node:fs';
+import {
+  addEnvironment,
+  type FlagValues,
+  type MemberConfig,
+  memberConfig,
+  parseArguments,
+  readConfigFile,
+} from '../../libs/config';
+import { createLogger } from '../../libs/process';
+import { generateCertificates } from './auto-tls';
+import { prepareDirectories } from './data-directory';
+import { type ProcessRow, Supervisor } from './supervisor';
+
+/** Reads the command line, or the file it names, and the environment. Throws UsageError and ConfigError. */
+export function readConfig(argv: readonly string[], env: NodeJS.ProcessEnv): MemberConfig {
+  const flags = parseArguments(argv);
+  const file = flags.given.get('config-file') ?? env['ETCD_CONFIG_FILE'];
+  const values: FlagValues = file === undefined ? flags : readConfigFile(file);
+  if (file === undefined) addEnvironment(values, env);
+  return memberConfig(values);
+}
+
+export interface MemberEvents {
+  onReady(rows: readonly ProcessRow[]): void;
+  onEnd(code: number, reason: string | undefined): void;
+}
+
+/** Starts a member under this process; the caller decides what signals do. Throws StartError. */
+export async function startMember(config: MemberConfig, events: MemberEvents): Promise<Supervisor> {
+  const logger = createLogger('member', config.log.level, config.name);
+  for (const warning of config.warnings) logger.warn(warning);
+  prepareDirectories(config);
+  await generateCertificates(config);
+  const supervisor = new Supervisor(config, logger, {
+    onReady: (rows) => {
+      logger.info({ clientUrls: config.urls.listenClient }, 'ready to serve client requests');
+      events.onReady(rows);
+    },
+    onLog: (line) => writeLine(line),
+    onEnd: (code, reason) => events.onEnd(code, reason),
+  });
+  supervisor.start();
+  return supervisor;
+}
+
+/** Children's log lines leave through us, whole, so that they never interleave. */
+function writeLine(line: string): void {
+  try {
+    writeSync(2, `${line}\n`);
+  } catch (error) {
+    // A reader of our logs that is slow (EAGAIN) or gone (EPIPE) must not stop the member.
+    if (!['EAGAIN', 'EPIPE'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+  }
+}

@@ -1,0 +1,30 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PROCESS_NAMES, processConfig, type ProcessName, UsageError } from '../../libs/config';
+import { generateCertificates } from './auto-tls';
+import { prepareDirectories } from './data-directory';
+import { readConfig } from './member';
+
+/**
+ * `hexad process NAME [flags]`: this very process becomes one of the six, with the flags of the member it belongs to.
+ * Whoever runs it (a container engine, systemd) restarts it.
+ */
+export async function runSingleProcess(argv: readonly string[]): Promise<void> {
+  const [name = '', ...flags] = argv;
+  const known = PROCESS_NAMES.find((candidate) => candidate === name);
+  if (known === undefined) throw new UsageError(`unknown process "${name}": expected ${PROCESS_NAMES.join(', ')}`);
+  const config = readConfig(flags, process.env);
+  prepareDirectories(config, [known]);
+  await generateCertificates(config);
+  become(known, JSON.stringify(processConfig(config, known)));
+}
+
+function become(name: ProcessName, document: string): void {
+  const directory = mkdtempSync(join(tmpdir(), 'hexad-config-'));
+  const file = join(directory, 'config.json');
+  writeFileSync(file, document, { mode: 0o600 });
+  process.argv.push('--config-json', file);
+  require(`../${name}/main`);
+  rmSync(directory, { recursive: true });
+}
