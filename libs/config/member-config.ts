@@ -57,6 +57,7 @@ export function memberConfig(values: FlagValues): MemberConfig {
   const v = new Values(values);
   const name = v.text('name');
   const urls = urlsOf(v);
+  cipherSuites(v.text('cipher-suites')); // a wrong name is an error even while TLS is off
   const members = initialMembers(v, name, urls.advertisePeer);
   const token = v.text('initial-cluster-token');
   const ids = members.map((member) => memberId(member.peerUrls, token));
