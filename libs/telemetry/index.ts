@@ -1,0 +1,2 @@
+export { decodeTrace, encodeTrace, formatTraceparent, parseTraceparent, type TraceContext } from './trace-context';
+export { type Attributes, type Span, startTracing, type Tracing } from './tracing';

@@ -1,0 +1,105 @@
+import {
+  context,
+  type Context,
+  type Span as OtelSpan,
+  SpanKind as OtelSpanKind,
+  SpanStatusCode,
+  trace,
+  TraceFlags,
+} from '@opentelemetry/api';
+import { resourceFromAttributes } from '@opentelemetry/resources';
+import { NodeSDK } from '@opentelemetry/sdk-node';
+import {
+  BatchSpanProcessor,
+  ParentBasedSampler,
+  type SpanExporter,
+  TraceIdRatioBasedSampler,
+} from '@opentelemetry/sdk-trace-base';
+import type { ProcessConfig } from '../config/process-config';
+import type { TraceContext } from './trace-context';
+import type { Attributes, Span, Tracing } from './tracing';
+
+const EXPORT_DELAY_MS = 500;
+
+/** Tracing that exports by OTLP: over HTTP when OTEL_EXPORTER_OTLP_PROTOCOL says so, else over gRPC. */
+export function startSdk(config: ProcessConfig): Tracing {
+  const sdk = new NodeSDK({
+    resource: resourceFromAttributes({
+      'service.name': `${config.telemetry.serviceName}-${config.process}`,
+      'service.instance.id': config.telemetry.instanceId,
+      'hexad.member': config.name,
+      'hexad.process': config.process,
+    }),
+    autoDetectResources: false,
+    instrumentations: [],
+    spanProcessors: [new BatchSpanProcessor(exporter(config), { scheduledDelayMillis: EXPORT_DELAY_MS })],
+    ...samplerOf(config),
+  });
+  sdk.start();
+  const tracer = trace.getTracer('hexad');
+  const begin = (
+    name: string,
+    kind: OtelSpanKind,
+    parent: Context,
+    attributes?: Attributes,
+    startTime?: number,
+  ): OtelSpan =>
+    tracer.startSpan(
+      name,
+      { kind, ...(attributes ? { attributes } : {}), ...(startTime === undefined ? {} : { startTime }) },
+      parent,
+    );
+  return {
+    enabled: true,
+    startRequest(name, parent) {
+      const span = begin(name, OtelSpanKind.SERVER, parent === undefined ? context.active() : contextOf(parent));
+      return span.isRecording() ? wrap(span) : undefined;
+    },
+    startChild(name, parent, attributes, startedAt) {
+      if (parent?.sampled !== true) return undefined;
+      return wrap(begin(name, OtelSpanKind.INTERNAL, contextOf(parent), attributes, startedAt));
+    },
+    shutdown: () => sdk.shutdown(),
+  };
+}
+
+function exporter(config: ProcessConfig): SpanExporter {
+  const { endpoint } = config.telemetry;
+  const overHttp = (process.env['OTEL_EXPORTER_OTLP_PROTOCOL'] ?? 'grpc').startsWith('http');
+  if (overHttp) {
+    const { OTLPTraceExporter } =
+      require('@opentelemetry/exporter-trace-otlp-http') as typeof import('@opentelemetry/exporter-trace-otlp-http');
+    return new OTLPTraceExporter(endpoint === '' ? {} : { url: `http://${endpoint}/v1/traces` });
+  }
+  const { OTLPTraceExporter } =
+    require('@opentelemetry/exporter-trace-otlp-grpc') as typeof import('@opentelemetry/exporter-trace-otlp-grpc');
+  return new OTLPTraceExporter(endpoint === '' ? {} : { url: `http://${endpoint}` });
+}
+
+/** With the flag a rate per million decides for requests that bring no decision; else the SDK's OTEL_TRACES_SAMPLER. */
+function samplerOf(config: ProcessConfig): { sampler?: ParentBasedSampler } {
+  const { endpoint, samplingPerMillion } = config.telemetry;
+  if (endpoint === '' && samplingPerMillion === 0) return {};
+  return { sampler: new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(samplingPerMillion / 1_000_000) }) };
+}
+
+function contextOf(parent: TraceContext): Context {
+  return trace.setSpanContext(context.active(), {
+    traceId: parent.traceId,
+    spanId: parent.spanId,
+    traceFlags: parent.sampled ? TraceFlags.SAMPLED : TraceFlags.NONE,
+    isRemote: true,
+  });
+}
+
+function wrap(span: OtelSpan): Span {
+  const { traceId, spanId } = span.spanContext();
+  return {
+    context: { traceId, spanId, sampled: true },
+    setAttributes: (attributes) => void span.setAttributes({ ...attributes }),
+    end(error) {
+      if (error !== undefined) span.setStatus({ code: SpanStatusCode.ERROR, message: error });
+      span.end();
+    },
+  };
+}
