@@ -36,8 +36,8 @@ const OFF: Tracing = {
 };
 
 /** Tracing of one process under its own `service.name`. The OpenTelemetry SDK costs 0.2 s of CPU to load, so only when asked for. */
-export async function startTracing(config: ProcessConfig): Promise<Tracing> {
+export function startTracing(config: ProcessConfig): Tracing {
   if (!config.telemetry.enabled) return OFF;
-  const { startSdk } = await import('./sdk');
+  const { startSdk } = require('./sdk') as typeof import('./sdk');
   return startSdk(config);
 }
