@@ -1,0 +1,2 @@
+import { y } from '../../services/raft/y';
+export const x = y;

@@ -1,0 +1,2 @@
+import { fake } from './testing/fake';
+export const x = fake;

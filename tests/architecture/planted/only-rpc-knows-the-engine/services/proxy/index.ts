@@ -1,0 +1,2 @@
+import { Server } from '@grpc/grpc-js';
+export const x = Server;

@@ -1,0 +1,2 @@
+import { connect } from '../rpc';
+export const x = connect;

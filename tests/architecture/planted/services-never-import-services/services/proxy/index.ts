@@ -1,0 +1,2 @@
+import { y } from '../raft/y';
+export const x = y;
