@@ -128,6 +128,8 @@ export type UnaryResult =
   | { readonly ok: false; readonly error: RpcError; readonly trailers: Metadata };
 
 export interface ClientStream {
+  /** Runs when the server's response headers arrive, that is, once its handler has the call. Stream handlers' headers leave at once. */
+  onHeaders(callback: (metadata: Metadata) => void): void;
   onMessage(callback: (message: Uint8Array) => void): void;
   /** Exactly once; undefined: the server ended the call with OK. */
   onClose(callback: (error: RpcError | undefined, trailers: Metadata) => void): void;

@@ -1,0 +1,318 @@
+/**
+ * Hand-written codec of hexad.CallBatch and hexad.ReplyBatch (proto/hexad/batch.proto): every request inside the member
+ * passes through it twice, so it does one sizing pass, one allocation and one writing pass, and decodes payloads as views.
+ */
+
+export interface BatchCall {
+  /** Chosen by the client, unique among its unanswered calls. */
+  readonly id: number;
+  /** The service's own list of methods. */
+  readonly method: number;
+  readonly payload: Uint8Array;
+  readonly requiredIndex: number;
+  readonly user: string;
+  readonly authRevision: number;
+  readonly trace: Uint8Array;
+}
+
+/** `stage` carries the stage's number in its low 8 bits. */
+export interface BatchStage {
+  readonly stage: number;
+  readonly micros: number;
+}
+
+export interface BatchReply {
+  readonly id: number;
+  /** Id in the error catalogue; 0: OK. */
+  readonly error: number;
+  readonly errorDetail: string;
+  readonly payload: Uint8Array;
+  readonly stages: readonly BatchStage[];
+}
+
+/** Malformed bytes from a peer. */
+export class BatchFormatError extends Error {}
+
+export const noBytes: Uint8Array = new Uint8Array(0);
+export const noStages: readonly BatchStage[] = [];
+
+const callTag = 0x0a;
+
+export function encodeCallBatch(calls: readonly BatchCall[]): Uint8Array {
+  const sizes = new Array<number>(calls.length);
+  let total = 0;
+  for (let i = 0; i < calls.length; i++) {
+    const size = sizeOfCall(calls[i] as BatchCall);
+    sizes[i] = size;
+    total += 1 + varintSize(size) + size;
+  }
+  const out = new Output(total);
+  for (let i = 0; i < calls.length; i++) {
+    const call = calls[i] as BatchCall;
+    out.byte(callTag);
+    out.varint(sizes[i] as number);
+    out.number(0x08, call.id);
+    out.number(0x10, call.method);
+    out.bytes(0x1a, call.payload);
+    out.number(0x20, call.requiredIndex);
+    out.string(0x2a, call.user);
+    out.number(0x30, call.authRevision);
+    out.bytes(0x3a, call.trace);
+  }
+  return out.buffer;
+}
+
+export function encodeReplyBatch(replies: readonly BatchReply[]): Uint8Array {
+  const sizes = new Array<number>(replies.length);
+  let total = 0;
+  for (let i = 0; i < replies.length; i++) {
+    const size = sizeOfReply(replies[i] as BatchReply);
+    sizes[i] = size;
+    total += 1 + varintSize(size) + size;
+  }
+  const out = new Output(total);
+  for (let i = 0; i < replies.length; i++) {
+    const reply = replies[i] as BatchReply;
+    out.byte(callTag);
+    out.varint(sizes[i] as number);
+    out.number(0x08, reply.id);
+    out.number(0x10, reply.error);
+    out.string(0x1a, reply.errorDetail);
+    out.bytes(0x22, reply.payload);
+    for (const stage of reply.stages) writeStage(out, stage);
+  }
+  return out.buffer;
+}
+
+/** Payloads and traces are views of `bytes`. Throws BatchFormatError. */
+export function decodeCallBatch(bytes: Uint8Array): BatchCall[] {
+  const input = new Input(bytes);
+  const calls: BatchCall[] = [];
+  while (input.at < bytes.length) {
+    if (input.varint() !== callTag) throw new BatchFormatError('unexpected field in CallBatch');
+    calls.push(decodeCall(input, input.end()));
+  }
+  return calls;
+}
+
+/** Payloads are views of `bytes`. Throws BatchFormatError. */
+export function decodeReplyBatch(bytes: Uint8Array): BatchReply[] {
+  const input = new Input(bytes);
+  const replies: BatchReply[] = [];
+  while (input.at < bytes.length) {
+    if (input.varint() !== callTag) throw new BatchFormatError('unexpected field in ReplyBatch');
+    replies.push(decodeReply(input, input.end()));
+  }
+  return replies;
+}
+
+function decodeCall(input: Input, end: number): BatchCall {
+  let id = 0;
+  let method = 0;
+  let payload = noBytes;
+  let requiredIndex = 0;
+  let user = '';
+  let authRevision = 0;
+  let trace = noBytes;
+  while (input.at < end) {
+    const tag = input.varint();
+    if (tag === 0x08) id = input.varint();
+    else if (tag === 0x10) method = input.varint();
+    else if (tag === 0x1a) payload = input.bytes();
+    else if (tag === 0x20) requiredIndex = input.varint();
+    else if (tag === 0x2a) user = input.string();
+    else if (tag === 0x30) authRevision = input.varint();
+    else if (tag === 0x3a) trace = input.bytes();
+    else input.skip(tag);
+  }
+  input.checkEnd(end);
+  return { id, method, payload, requiredIndex, user, authRevision, trace };
+}
+
+function decodeReply(input: Input, end: number): BatchReply {
+  let id = 0;
+  let error = 0;
+  let errorDetail = '';
+  let payload = noBytes;
+  let stages: BatchStage[] | undefined;
+  while (input.at < end) {
+    const tag = input.varint();
+    if (tag === 0x08) id = input.varint();
+    else if (tag === 0x10) error = input.varint();
+    else if (tag === 0x1a) errorDetail = input.string();
+    else if (tag === 0x22) payload = input.bytes();
+    else if (tag === 0x2a) {
+      stages ??= [];
+      stages.push(decodeStage(input, input.end()));
+    } else input.skip(tag);
+  }
+  input.checkEnd(end);
+  return { id, error, errorDetail, payload, stages: stages ?? noStages };
+}
+
+function decodeStage(input: Input, end: number): BatchStage {
+  let stage = 0;
+  let micros = 0;
+  while (input.at < end) {
+    const tag = input.varint();
+    if (tag === 0x08) stage = input.varint();
+    else if (tag === 0x10) micros = input.varint();
+    else input.skip(tag);
+  }
+  input.checkEnd(end);
+  return { stage, micros };
+}
+
+function writeStage(out: Output, stage: BatchStage): void {
+  out.byte(0x2a);
+  out.varint(sizeOfStage(stage));
+  out.number(0x08, stage.stage);
+  out.number(0x10, stage.micros);
+}
+
+function sizeOfCall(call: BatchCall): number {
+  return (
+    numberSize(call.id) +
+    numberSize(call.method) +
+    bytesSize(call.payload.length) +
+    numberSize(call.requiredIndex) +
+    bytesSize(Buffer.byteLength(call.user)) +
+    numberSize(call.authRevision) +
+    bytesSize(call.trace.length)
+  );
+}
+
+function sizeOfReply(reply: BatchReply): number {
+  let size =
+    numberSize(reply.id) +
+    numberSize(reply.error) +
+    bytesSize(Buffer.byteLength(reply.errorDetail)) +
+    bytesSize(reply.payload.length);
+  for (const stage of reply.stages) size += 2 + sizeOfStage(stage);
+  return size;
+}
+
+/** Below 128 always: two varints. */
+function sizeOfStage(stage: BatchStage): number {
+  return numberSize(stage.stage) + numberSize(stage.micros);
+}
+
+function numberSize(value: number): number {
+  return value === 0 ? 0 : 1 + varintSize(value);
+}
+
+function bytesSize(length: number): number {
+  return length === 0 ? 0 : 1 + varintSize(length) + length;
+}
+
+function varintSize(value: number): number {
+  let size = 1;
+  for (let rest = value; rest >= 128; rest = Math.floor(rest / 128)) size++;
+  return size;
+}
+
+class Output {
+  readonly buffer: Buffer;
+  #at = 0;
+
+  constructor(size: number) {
+    this.buffer = Buffer.allocUnsafeSlow(size);
+  }
+
+  byte(value: number): void {
+    this.buffer[this.#at++] = value;
+  }
+
+  /** Safe integers only, ≥ 0. */
+  varint(value: number): void {
+    let rest = value;
+    while (rest > 0x7fffffff) {
+      this.buffer[this.#at++] = (rest % 128) | 0x80;
+      rest = Math.floor(rest / 128);
+    }
+    while (rest >= 128) {
+      this.buffer[this.#at++] = (rest & 0x7f) | 0x80;
+      rest >>>= 7;
+    }
+    this.buffer[this.#at++] = rest;
+  }
+
+  number(tag: number, value: number): void {
+    if (value === 0) return;
+    this.buffer[this.#at++] = tag;
+    this.varint(value);
+  }
+
+  bytes(tag: number, value: Uint8Array): void {
+    if (value.length === 0) return;
+    this.buffer[this.#at++] = tag;
+    this.varint(value.length);
+    this.buffer.set(value, this.#at);
+    this.#at += value.length;
+  }
+
+  string(tag: number, value: string): void {
+    if (value.length === 0) return;
+    this.buffer[this.#at++] = tag;
+    this.varint(Buffer.byteLength(value));
+    this.#at += this.buffer.write(value, this.#at);
+  }
+}
+
+class Input {
+  readonly #bytes: Uint8Array;
+  at = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
+
+  varint(): number {
+    let value = 0;
+    let scale = 1;
+    for (;;) {
+      if (this.at >= this.#bytes.length) throw new BatchFormatError('truncated varint');
+      const byte = this.#bytes[this.at++] as number;
+      value += (byte & 0x7f) * scale;
+      if (byte < 128) break;
+      scale *= 128;
+      if (scale > 2 ** 56) throw new BatchFormatError('varint too long');
+    }
+    if (value > Number.MAX_SAFE_INTEGER) throw new BatchFormatError('number beyond 2^53-1');
+    return value;
+  }
+
+  /** Reads a length and returns the position where the field ends. */
+  end(): number {
+    const length = this.varint();
+    const end = this.at + length;
+    if (end > this.#bytes.length) throw new BatchFormatError('truncated field');
+    return end;
+  }
+
+  bytes(): Uint8Array {
+    const end = this.end();
+    const view = this.#bytes.subarray(this.at, end);
+    this.at = end;
+    return view;
+  }
+
+  string(): string {
+    const view = this.bytes();
+    return view.length === 0 ? '' : Buffer.from(view.buffer, view.byteOffset, view.length).toString();
+  }
+
+  /** Fields of a newer version are passed over. */
+  skip(tag: number): void {
+    const wireType = tag & 7;
+    if (wireType === 0) this.varint();
+    else if (wireType === 1) this.at += 8;
+    else if (wireType === 2) this.at = this.end();
+    else if (wireType === 5) this.at += 4;
+    else throw new BatchFormatError(`wire type ${wireType}`);
+  }
+
+  checkEnd(end: number): void {
+    if (this.at !== end) throw new BatchFormatError('field crosses the end of its message');
+  }
+}

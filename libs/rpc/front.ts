@@ -1,0 +1,184 @@
+import { createServer as createHttp1Server, type Server as Http1Server } from 'node:http';
+import { createServer as createNetServer, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer, type TLSSocket, type TlsOptions } from 'node:tls';
+import { ConnectionRecord, peerOf } from './connection-record';
+import { listenWithRetry } from './listen';
+import type { TlsServerOptions } from './transport-types';
+import type { Address, ServerOptions } from './types';
+
+/** A connection must have finished its TLS handshake and shown its protocol within this time. */
+const handshakeTimeoutMs = 10_000;
+const sweepEveryMs = 1000;
+/** "PRI " opens HTTP/2 with prior knowledge; no HTTP/1.1 method starts so. */
+const prefaceStart = Buffer.from('PRI ');
+
+/** Receives each connection that speaks HTTP/2, with the bytes read so far (to be handled first). */
+export type AcceptHttp2 = (socket: Socket, head: Buffer, record: ConnectionRecord) => void;
+
+/**
+ * The listener both engines share: TLS and ALPN, connection limit, handshake deadline, and the split of HTTP/2 from
+ * HTTP/1.1 on one port by the first bytes.
+ */
+export class Front {
+  readonly #options: ServerOptions;
+  readonly #accept: AcceptHttp2;
+  readonly #server: Server;
+  readonly #http1: Http1Server | undefined;
+  readonly #sockets = new Set<Socket>();
+  /** Connections that have not shown their protocol, in order of arrival, with the time they must have. */
+  readonly #pending = new Map<Socket, number>();
+  #sweeper: NodeJS.Timeout | undefined;
+
+  constructor(options: ServerOptions, accept: AcceptHttp2) {
+    this.#options = options;
+    this.#accept = accept;
+    this.#http1 = options.http1 === undefined ? undefined : createHttp1(options.http1);
+    this.#server = this.#createServer();
+  }
+
+  listen(address: Address): Promise<Address> {
+    return listenWithRetry(this.#server, address);
+  }
+
+  /** Stops accepting; resolves when the listener is released (connections may live on). */
+  stopAccepting(): void {
+    if (this.#server.listening) this.#server.close();
+  }
+
+  /** Closes the listener and every connection. */
+  close(): Promise<void> {
+    clearInterval(this.#sweeper);
+    this.#http1?.close();
+    this.#http1?.closeAllConnections();
+    const closed = this.#server.listening
+      ? new Promise<void>((resolve) => this.#server.close(() => resolve()))
+      : Promise.resolve();
+    for (const socket of this.#sockets) socket.destroy();
+    return closed;
+  }
+
+  /** HTTP/1.1 connections that are idle end now, the others after their answer. */
+  drainHttp1(): void {
+    this.#http1?.close();
+    this.#http1?.closeIdleConnections();
+  }
+
+  #createServer(): Server {
+    const { tls } = this.#options;
+    if (tls === undefined) {
+      const server = createNetServer({ noDelay: true });
+      server.on('connection', (socket) => {
+        if (this.#admit(socket)) this.#sniff(socket);
+      });
+      return server;
+    }
+    const server = createTlsServer({ ...tlsOptions(tls), noDelay: true } as TlsOptions);
+    server.on('connection', (socket: Socket) => void this.#admit(socket));
+    server.on('secureConnection', (socket) => this.#onSecure(socket));
+    server.on('tlsClientError', (error, socket) => {
+      this.#refuse(socket, `TLS handshake error: ${error.message}`);
+    });
+    return server;
+  }
+
+  #admit(socket: Socket): boolean {
+    const limit = this.#options.maxConnections;
+    if (limit !== undefined && this.#sockets.size >= limit) {
+      this.#refuse(socket, 'too many connections');
+      return false;
+    }
+    this.#sockets.add(socket);
+    this.#pending.set(socket, performance.now() + handshakeTimeoutMs);
+    this.#sweeper ??= setInterval(() => this.#sweep(), sweepEveryMs).unref();
+    socket.on('error', () => socket.destroy());
+    socket.once('close', () => {
+      this.#sockets.delete(socket);
+      this.#pending.delete(socket);
+    });
+    return true;
+  }
+
+  #sweep(): void {
+    const now = performance.now();
+    for (const [socket, deadline] of this.#pending) {
+      if (deadline > now) break;
+      this.#refuse(socket, 'handshake timeout');
+    }
+    if (this.#pending.size > 0) return;
+    clearInterval(this.#sweeper);
+    this.#sweeper = undefined;
+  }
+
+  #onSecure(socket: TLSSocket): void {
+    socket.on('error', () => socket.destroy());
+    if (socket.alpnProtocol === 'http/1.1') this.#toHttp1(socket, Buffer.alloc(0));
+    else this.#sniff(socket);
+  }
+
+  #sniff(socket: Socket): void {
+    let head: Buffer | undefined;
+    const onData = (chunk: Buffer): void => {
+      head = head === undefined ? chunk : Buffer.concat([head, chunk]);
+      const length = Math.min(head.length, prefaceStart.length);
+      const http2 = head.compare(prefaceStart, 0, length, 0, length) === 0;
+      if (http2 && length < prefaceStart.length) return;
+      socket.off('data', onData);
+      if (!http2) this.#toHttp1(socket, head);
+      else {
+        this.#settled(socket);
+        this.#accept(socket, head, new ConnectionRecord(socket));
+      }
+    };
+    socket.on('data', onData);
+  }
+
+  #toHttp1(socket: Socket, head: Buffer): void {
+    if (this.#http1 === undefined) {
+      this.#refuse(socket, 'HTTP/1.1 request on a gRPC-only port');
+      return;
+    }
+    this.#settled(socket);
+    socket.pause();
+    if (head.length > 0) socket.unshift(head);
+    this.#http1.emit('connection', socket);
+    process.nextTick(() => socket.resume());
+  }
+
+  /** What was admitted is the raw socket under a TLS socket. */
+  #settled(socket: Socket): void {
+    this.#pending.delete(socket);
+    const raw = (socket as { _parent?: Socket })._parent;
+    if (raw !== undefined) this.#pending.delete(raw);
+  }
+
+  #refuse(socket: Socket, reason: string): void {
+    const peer = peerOf(socket);
+    socket.destroy();
+    this.#options.onProtocolError?.(peer, reason);
+  }
+}
+
+function tlsOptions(tls: TlsServerOptions): TlsOptions {
+  return {
+    cert: tls.cert,
+    key: tls.key,
+    ...(tls.ca === undefined ? {} : { ca: tls.ca }),
+    ...(tls.minVersion === undefined ? {} : { minVersion: tls.minVersion }),
+    ...(tls.cipherSuites === undefined ? {} : { ciphers: tls.cipherSuites }),
+    requestCert: tls.clientCertAuth,
+    rejectUnauthorized: tls.clientCertAuth,
+    ALPNProtocols: ['h2', 'http/1.1'],
+    handshakeTimeout: handshakeTimeoutMs,
+  };
+}
+
+function createHttp1(handler: NonNullable<ServerOptions['http1']>): Http1Server {
+  const server = createHttp1Server((request, response) => handler.request(request, response));
+  server.on('upgrade', (request, socket, head) => {
+    if (handler.upgrade === undefined) socket.destroy();
+    else handler.upgrade(request, socket, head);
+  });
+  // Never listens itself; the event starts Node's own enforcement of header and request timeouts.
+  server.emit('listening');
+  return server;
+}

@@ -1,0 +1,9 @@
+/** gRPC for every process: the only place that knows which engine speaks it. */
+export * from './types';
+export type * from './transport-types';
+export { defaultAuthority, formatAddress } from './address';
+export { connect, createServer, defaultEngine } from './connect';
+export { createLink, type Link, type LinkOptions } from './link';
+export type { BatchCall, BatchReply, BatchStage } from './batch-codec';
+export { BatchClient, type BatchCallOptions, type BatchClientOptions } from './batch-client';
+export { batchHandler, type BatchHandler, type BatchPeer, type BatchServerOptions } from './batch-server';
