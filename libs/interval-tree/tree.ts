@@ -133,14 +133,14 @@ export class IntervalTree<V> {
       this.count -= 1;
       if (node.left === undefined) return node.right;
       if (node.right === undefined) return node.left;
-      return replaceBySuccessor(node, node.left, node.right);
+      return replaceBySuccessor(node.left, node.right);
     }
     return rebalance(node);
   }
 }
 
 /** The lowest node of the right side takes the place of a removed node that has two sides. */
-function replaceBySuccessor<V>(removed: Node<V>, left: Node<V>, right: Node<V>): Node<V> {
+function replaceBySuccessor<V>(left: Node<V>, right: Node<V>): Node<V> {
   let successor = right;
   while (successor.left !== undefined) successor = successor.left;
   const rest = removeLowest(right);

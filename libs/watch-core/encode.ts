@@ -1,0 +1,54 @@
+import { acquireWriter, type Writer } from '../wire';
+import { encodeTargets } from './group';
+import type { Delivery } from './types';
+
+/** Encodes a delivery as a hexad.HubDelivery message. Must run before the core is called again. */
+export function encodeDelivery(delivery: Delivery, raftTerm: number): Uint8Array {
+  const writer = acquireWriter(); // writes from the last field to the first
+  number(writer, 0x48, raftTerm);
+  flag(writer, 0x40, delivery.progress);
+  if (delivery.cancelReason !== undefined && delivery.cancelReason !== '') {
+    writer.string(delivery.cancelReason);
+    writer.uint32(0x3a);
+  }
+  number(writer, 0x30, delivery.compactRevision ?? 0);
+  flag(writer, 0x28, delivery.canceled);
+  flag(writer, 0x20, delivery.created);
+  number(writer, 0x18, delivery.revision);
+  for (let i = delivery.events.length - 1; i >= 0; i -= 1) {
+    writer.bytes(delivery.events[i] as Uint8Array);
+    writer.uint32(0x12);
+  }
+  writer.raw(delivery.encodedTargets ?? encodeTargets(delivery.targets));
+  return writer.finish();
+}
+
+/** Encodes a hexad.HubReplyBatch from encoded deliveries. */
+export function encodeDeliveries(deliveries: readonly Uint8Array[], clusterId: bigint, memberId: bigint): Uint8Array {
+  const writer = acquireWriter();
+  id(writer, 0x19, memberId);
+  id(writer, 0x11, clusterId);
+  for (let i = deliveries.length - 1; i >= 0; i -= 1) {
+    writer.bytes(deliveries[i] as Uint8Array);
+    writer.uint32(0x0a);
+  }
+  return writer.finish();
+}
+
+function number(writer: Writer, tag: number, value: number): void {
+  if (value === 0) return;
+  writer.int64(value);
+  writer.uint32(tag);
+}
+
+function flag(writer: Writer, tag: number, value: boolean | undefined): void {
+  if (value !== true) return;
+  writer.bool(true);
+  writer.uint32(tag);
+}
+
+function id(writer: Writer, tag: number, value: bigint): void {
+  if (value === 0n) return;
+  writer.fixed64(value);
+  writer.uint32(tag);
+}

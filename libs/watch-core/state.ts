@@ -1,0 +1,98 @@
+import { type KeyRange, RangeIndex } from '../interval-tree';
+import { Group, type Members } from './group';
+import { RecentEvents } from './recent-events';
+import type { Delivery, WatchCreate, WatchLimits, WatchOutput } from './types';
+import { WaitingList } from './waiting';
+import { type Connection, LIVE, type Session, type Watcher, type WatcherState } from './watcher';
+
+/** Groups over one range: at most one for each set of filters and options. */
+export interface RangeGroups {
+  readonly range: KeyRange;
+  readonly groups: Group[];
+}
+
+/** What the parts of the core share. Its methods keep the counters and indexes in step with the watchers' states. */
+export class HubState {
+  outputs: WatchOutput[] = [];
+  readonly connections = new Map<number, Connection>();
+  readonly index = new RangeIndex<RangeGroups>();
+  readonly groups = new Set<Group>();
+  readonly waiting = new WaitingList();
+  readonly recent: RecentEvents;
+  /** Sessions whose RequestProgress is not answered yet. */
+  readonly progressWanted = new Set<Session>();
+  /** Every event up to this revision has been matched; −1 until the live feed has said where it stands. */
+  live = -1;
+  watchers = 0;
+  eventsDelivered = 0;
+  private lastRequest = 0;
+
+  constructor(readonly limits: WatchLimits) {
+    this.recent = new RecentEvents(limits.windowBytesMax);
+  }
+
+  nextRequest(): number {
+    this.lastRequest += 1;
+    return this.lastRequest;
+  }
+
+  groupFor(range: KeyRange, create: WatchCreate): Group {
+    let entry = this.index.get(range);
+    if (entry === undefined) {
+      entry = { range, groups: [] };
+      this.index.set(range, entry);
+    }
+    const same = (group: Group): boolean =>
+      group.noPut === create.noPut && group.noDelete === create.noDelete && group.prevKv === create.prevKv;
+    let group = entry.groups.find(same);
+    if (group === undefined) {
+      group = new Group(range, create.noPut, create.noDelete, create.prevKv);
+      entry.groups.push(group);
+      this.groups.add(group);
+    }
+    return group;
+  }
+
+  dropGroupIfEmpty(group: Group): void {
+    if (group.watchers > 0) return;
+    this.groups.delete(group);
+    const entry = this.index.get(group.range) as RangeGroups; // a group is in the index until here
+    entry.groups.splice(entry.groups.indexOf(group), 1);
+    if (entry.groups.length === 0) this.index.delete(group.range);
+  }
+
+  setState(watcher: Watcher, state: WatcherState): void {
+    const before = watcher.state.at;
+    if (before === 'live') watcher.owner.unsynced += 1;
+    if (state.at === 'live') watcher.owner.unsynced -= 1;
+    watcher.state = state;
+    if (before === 'waiting') this.waiting.left();
+  }
+
+  joinLive(watcher: Watcher): void {
+    watcher.group.live.add(watcher);
+    this.setState(watcher, LIVE);
+  }
+
+  deliver(delivery: Delivery): void {
+    this.eventsDelivered += delivery.events.length * delivery.targets.length;
+    this.outputs.push({ kind: 'deliver', delivery });
+  }
+
+  deliverTo(watcher: Watcher, answer: Omit<Delivery, 'connection' | 'targets' | 'events'>): void {
+    this.deliver({ connection: watcher.owner.connection.id, targets: [watcher], events: [], ...answer });
+  }
+
+  deliverEvents(members: Members, events: readonly Uint8Array[], revision: number): void {
+    for (const [connection, targets] of members.byConnection) {
+      // A copy: the members may change before the host reads the output.
+      this.deliver({
+        connection,
+        targets: targets.watchers.slice(),
+        encodedTargets: targets.encoded,
+        events,
+        revision,
+      });
+    }
+  }
+}
