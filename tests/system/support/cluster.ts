@@ -1,0 +1,239 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { freePorts } from './ports';
+import { run, type RunResult } from './tools';
+import { waitFor } from './wait-for';
+
+export const ROOT = join(__dirname, '..', '..', '..');
+export const HEXAD = join(ROOT, 'bin', 'hexad');
+const READY = 'ready to serve client requests';
+const READY_MS = 20_000;
+
+export type ProcessName = 'raft' | 'storage' | 'watch' | 'lease' | 'auth' | 'proxy';
+
+/** One member: `bin/hexad` with its six processes. */
+export class Member {
+  private child: ChildProcess | undefined;
+  private output = '';
+  private exit: Promise<number | null> = Promise.resolve(null);
+
+  constructor(
+    readonly name: string,
+    readonly clientPort: number,
+    private readonly flags: readonly string[],
+    private readonly directory: string,
+    private readonly env: NodeJS.ProcessEnv,
+  ) {}
+
+  get endpoint(): string {
+    return `127.0.0.1:${this.clientPort}`;
+  }
+  get dataDir(): string {
+    return join(this.directory, this.name);
+  }
+  get pid(): number {
+    return this.child?.pid ?? 0;
+  }
+  /** All that the member has logged so far. */
+  get log(): string {
+    return this.output;
+  }
+
+  spawn(): void {
+    const from = this.output.length;
+    const child = spawn(HEXAD, [...this.flags], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...this.env },
+    });
+    this.child = child;
+    this.readyFrom = from;
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => (this.output += text));
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.output += text));
+    this.exit = new Promise((resolve) => child.once('exit', (code) => resolve(code)));
+  }
+  private readyFrom = 0;
+
+  async ready(): Promise<void> {
+    const ended = this.exit.then((code) => {
+      throw new Error(`${this.name} ended with ${String(code)} before it was ready:\n${this.output.slice(-4_000)}`);
+    });
+    const ready = waitFor(
+      `${this.name} to be ready`,
+      () => this.output.indexOf(READY, this.readyFrom) >= 0,
+      READY_MS,
+    ).catch((error: Error) => {
+      throw new Error(`${error.message}\n${this.output.slice(-4_000)}`);
+    });
+    await Promise.race([ready, ended]);
+    ended.catch(() => undefined);
+  }
+
+  async start(): Promise<void> {
+    this.spawn();
+    await this.ready();
+  }
+
+  /** Resolves with the exit code of the main process. */
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
+    if (this.child === undefined) return null;
+    this.child.kill(signal);
+    return this.exit;
+  }
+
+  /** pid of one of the six, found as a child of the main process. */
+  processPid(name: ProcessName): number | undefined {
+    for (const pid of childrenOf(this.pid)) {
+      if (commandLine(pid).includes(`services/${name}/main.js`)) return pid;
+    }
+    return undefined;
+  }
+
+  childPids(): number[] {
+    return childrenOf(this.pid);
+  }
+}
+
+function childrenOf(pid: number): number[] {
+  return readdirSync('/proc')
+    .filter((entry) => /^\d+$/.test(entry))
+    .map(Number)
+    .filter((candidate) => parentOf(candidate) === pid);
+}
+
+function parentOf(pid: number): number {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+  } catch {
+    return 0; // it ended while we looked
+  }
+}
+
+function commandLine(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+export interface ClusterOptions {
+  readonly members?: number;
+  readonly flags?: readonly string[];
+  readonly env?: NodeJS.ProcessEnv;
+  readonly scheme?: 'http' | 'https';
+}
+
+/** A cluster of real members on loopback ports of its own, in a temporary directory. */
+export class Cluster {
+  private constructor(
+    readonly members: readonly Member[],
+    readonly directory: string,
+  ) {}
+
+  static async create(options: ClusterOptions = {}): Promise<Cluster> {
+    const count = options.members ?? 1;
+    const scheme = options.scheme ?? 'http';
+    const directory = mkdtempSync(join(tmpdir(), 'hexad-test-'));
+    const ports = await freePorts(2 * count);
+    const peerUrl = (at: number): string => `http://127.0.0.1:${String(ports[2 * at + 1])}`;
+    const initial = Array.from({ length: count }, (_, at) => `m${at + 1}=${peerUrl(at)}`).join(',');
+    const members = Array.from({ length: count }, (_, at) => {
+      const client = `${scheme}://127.0.0.1:${String(ports[2 * at])}`;
+      const flags = [
+        `--name=m${at + 1}`,
+        `--data-dir=${join(directory, `m${at + 1}`)}`,
+        `--listen-client-urls=${client}`,
+        `--advertise-client-urls=${client}`,
+        `--listen-peer-urls=${peerUrl(at)}`,
+        `--initial-advertise-peer-urls=${peerUrl(at)}`,
+        `--initial-cluster=${initial}`,
+        ...(options.flags ?? []),
+      ];
+      return new Member(`m${at + 1}`, ports[2 * at] ?? 0, flags, directory, options.env ?? {});
+    });
+    return new Cluster(members, directory);
+  }
+
+  static async start(options: ClusterOptions = {}): Promise<Cluster> {
+    const cluster = await Cluster.create(options);
+    for (const member of cluster.members) member.spawn();
+    try {
+      await Promise.all(cluster.members.map((member) => member.ready()));
+    } catch (error) {
+      await cluster.destroy();
+      throw error;
+    }
+    return cluster;
+  }
+
+  get endpoints(): string[] {
+    return this.members.map((member) => member.endpoint);
+  }
+
+  member(at: number): Member {
+    const member = this.members[at];
+    if (member === undefined) throw new Error(`no member ${at}`);
+    return member;
+  }
+
+  etcdctl(args: readonly string[], input?: string): Promise<RunResult> {
+    return etcdctl(this.endpoints, args, input);
+  }
+
+  /** Like `etcdctl`, but a failure is an error. */
+  async ctl(...args: string[]): Promise<string> {
+    const { code, stdout, stderr } = await this.etcdctl(args);
+    if (code !== 0) throw new Error(`etcdctl ${args.join(' ')} ended with ${code}: ${stderr}${stdout}`);
+    return stdout;
+  }
+
+  async status(): Promise<EndpointStatus[]> {
+    const { code, stdout } = await this.etcdctl(['endpoint', 'status', '-w', 'json']);
+    return code === 0 ? (JSON.parse(stdout) as EndpointStatus[]) : [];
+  }
+
+  /** The member that leads, once all that answer agree. */
+  leader(timeoutMs = 10_000): Promise<Member> {
+    return waitFor(
+      'a leader',
+      async () => {
+        for (const member of this.members) {
+          const { code, stdout } = await etcdctl(
+            [member.endpoint],
+            ['endpoint', 'status', '-w', 'json', '--command-timeout=1s'],
+          );
+          if (code !== 0) continue;
+          const [status] = JSON.parse(stdout) as EndpointStatus[];
+          if (status !== undefined && status.Status.leader === status.Status.header.member_id) return member;
+        }
+        return undefined;
+      },
+      timeoutMs,
+    );
+  }
+
+  async destroy(): Promise<void> {
+    await Promise.all(this.members.map((member) => member.stop('SIGTERM')));
+    rmSync(this.directory, { recursive: true, force: true, maxRetries: 10 });
+  }
+}
+
+export interface EndpointStatus {
+  readonly Endpoint: string;
+  readonly Status: {
+    readonly header: { readonly member_id: number; readonly revision: number; readonly raft_term: number };
+    readonly leader: number;
+    readonly raftIndex: number;
+    readonly version: string;
+  };
+}
+
+export function etcdctl(endpoints: readonly string[], args: readonly string[], input?: string): Promise<RunResult> {
+  return run('etcdctl', ['--endpoints', endpoints.join(','), ...args], {
+    env: { ETCDCTL_API: '3' },
+    ...(input === undefined ? {} : { input }),
+  });
+}
