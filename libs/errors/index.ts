@@ -1,27 +1,4 @@
-/** gRPC status codes (grpc/doc/statuscodes). */
-export const GrpcCode = {
-  OK: 0,
-  Cancelled: 1,
-  Unknown: 2,
-  InvalidArgument: 3,
-  DeadlineExceeded: 4,
-  NotFound: 5,
-  AlreadyExists: 6,
-  PermissionDenied: 7,
-  ResourceExhausted: 8,
-  FailedPrecondition: 9,
-  Aborted: 10,
-  OutOfRange: 11,
-  Unimplemented: 12,
-  Internal: 13,
-  Unavailable: 14,
-  DataLoss: 15,
-  Unauthenticated: 16,
-} as const;
-export type GrpcCode = (typeof GrpcCode)[keyof typeof GrpcCode];
-
-/** An operating error as a value: what a client sees. */
-export interface RpcError {
-  readonly code: GrpcCode;
-  readonly message: string;
-}
+export { type CatalogueError, type ErrorName, Errors, type Outcome, UNCATALOGUED_ID } from './catalogue';
+export { GRPC_CODE_NAMES, GrpcCode, type RpcError } from './grpc-code';
+export { errorById, errorByMessage, errorText, toCatalogueError, uncatalogued } from './lookup';
+export { WatchReasons } from './watch-reasons';

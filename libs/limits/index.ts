@@ -1,0 +1,6 @@
+import { limitRelations } from './relations';
+
+export * from './limits';
+export { limitRelations, type Relation } from './relations';
+
+for (const { statement, holds } of limitRelations()) if (!holds) throw new Error(`limits: not so: ${statement}`);
