@@ -1,0 +1,89 @@
+import { Server, ServerCredentials } from '@grpc/grpc-js';
+import protobuf from 'protobufjs';
+
+/** The fields of OTLP's trace service that the tests look at; numbers are OTLP's. */
+const OTLP = `
+syntax = "proto3";
+message AnyValue { string string_value = 1; }
+message KeyValue { string key = 1; AnyValue value = 2; }
+message Resource { repeated KeyValue attributes = 1; }
+message Span { bytes trace_id = 1; bytes span_id = 2; bytes parent_span_id = 4; string name = 5; }
+message ScopeSpans { repeated Span spans = 2; }
+message ResourceSpans { Resource resource = 1; repeated ScopeSpans scope_spans = 2; }
+message ExportTraceServiceRequest { repeated ResourceSpans resource_spans = 1; }
+message ExportTraceServiceResponse {}
+`;
+
+export interface ReceivedSpan {
+  readonly service: string;
+  readonly name: string;
+  readonly traceId: string;
+  readonly spanId: string;
+  readonly parentSpanId: string;
+}
+
+interface Decoded {
+  readonly resourceSpans: ReadonlyArray<{
+    readonly resource: {
+      readonly attributes: ReadonlyArray<{ readonly key: string; readonly value: { readonly stringValue: string } }>;
+    };
+    readonly scopeSpans: ReadonlyArray<{
+      readonly spans: ReadonlyArray<{
+        traceId: Uint8Array;
+        spanId: Uint8Array;
+        parentSpanId: Uint8Array;
+        name: string;
+      }>;
+    }>;
+  }>;
+}
+
+/** A real OTLP/gRPC receiver that keeps what it is sent. */
+export class OtlpSink {
+  readonly spans: ReceivedSpan[] = [];
+  private readonly server = new Server();
+  private readonly request = protobuf.parse(OTLP).root.lookupType('ExportTraceServiceRequest');
+
+  async start(): Promise<string> {
+    this.server.addService(
+      {
+        Export: {
+          path: '/opentelemetry.proto.collector.trace.v1.TraceService/Export',
+          requestStream: false,
+          responseStream: false,
+          requestSerialize: (bytes: Buffer) => bytes,
+          requestDeserialize: (bytes: Buffer) => bytes,
+          responseSerialize: (bytes: Buffer) => bytes,
+          responseDeserialize: (bytes: Buffer) => bytes,
+        },
+      },
+      {
+        Export: (call: { request: Buffer }, answer: (error: null, response: Buffer) => void) => {
+          this.take(call.request);
+          answer(null, Buffer.alloc(0));
+        },
+      },
+    );
+    const port = await new Promise<number>((resolve, reject) => {
+      this.server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
+        error === null ? resolve(bound) : reject(error),
+      );
+    });
+    return `127.0.0.1:${port}`;
+  }
+
+  private take(bytes: Buffer): void {
+    const decoded = this.request.decode(bytes) as unknown as Decoded;
+    const hex = (id: Uint8Array): string => Buffer.from(id).toString('hex');
+    for (const { resource, scopeSpans } of decoded.resourceSpans) {
+      const service = resource.attributes.find(({ key }) => key === 'service.name')?.value.stringValue ?? '';
+      for (const { name, traceId, spanId, parentSpanId } of scopeSpans.flatMap(({ spans }) => spans)) {
+        this.spans.push({ service, name, traceId: hex(traceId), spanId: hex(spanId), parentSpanId: hex(parentSpanId) });
+      }
+    }
+  }
+
+  stop(): void {
+    this.server.forceShutdown();
+  }
+}
