@@ -190,7 +190,7 @@ function varint32Size(value: number): number {
 
 /** Bytes of a varint. */
 export function sizeInt64(value: Int64): number {
-  if (typeof value === 'number' && value >= 0 && value <= 0xffffffff) return varint32Size(value);
+  if (typeof value === 'number' && value >= 0 && value <= 0xffffffff && value % 1 === 0) return varint32Size(value);
   splitInt64(value);
   return varint64Size(splitLow, splitHigh);
 }
