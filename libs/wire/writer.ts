@@ -43,7 +43,7 @@ export class Writer {
   finish(): Uint8Array {
     const { buffer, pos, end } = this;
     this.end = pos;
-    idleWriter = this;
+    giveBack(this);
     return new Uint8Array(buffer.buffer, pos, end - pos);
   }
 
@@ -176,6 +176,10 @@ export class Writer {
     this.end = size;
     this.pos = size - written;
   }
+}
+
+function giveBack(writer: Writer): void {
+  idleWriter = writer;
 }
 
 function varint64Size(low: number, high: number): number {

@@ -110,7 +110,7 @@ function canonicalValue(field: FieldModel, value: unknown, nameOf: (field: Field
   if (field.kind === 'message') return canonical(field.type, value as Plain, nameOf);
   if (field.kind === 'enum') return value ?? 0;
   if (field.type === 'bytes') return Buffer.from((value ?? []) as Uint8Array).toString('hex');
-  if (is64(field.type)) return String(value ?? 0);
+  if (is64(field.type)) return String((value ?? 0) as number | bigint | string);
   return value ?? (field.type === 'string' ? '' : field.type === 'bool' ? false : 0);
 }
 
