@@ -3,3 +3,4 @@ export { StartError } from './start-error';
 export { runProcess, type ProcessContext, type RunningProcess } from './run-process';
 export { createLogger, type Logger } from './logger';
 export { parseAddress, formatAddress } from './address';
+export { healthHandlers } from './health';

@@ -1,3 +1,4 @@
+import { WatchReasons } from '../errors';
 import { parseKeyRange } from '../interval-tree';
 import { CatchUp } from './catch-up';
 import { LiveFeed } from './live-feed';
@@ -12,10 +13,6 @@ import {
   WHOLE_SESSION,
 } from './types';
 import { type Connection, CREATING, GONE, type Session, type Watcher } from './watcher';
-
-const EMPTY_RANGE = 'mvcc: watcher range is empty';
-const DUPLICATE_ID = 'mvcc: duplicate watch ID provided on the WatchStream';
-const COMPACTED = 'mvcc: required revision has been compacted';
 
 export interface WatchCounters {
   readonly watchers: number;
@@ -83,9 +80,9 @@ export class WatchCore {
   create(connection: number, session: number, create: WatchCreate): void {
     const owner = this.session(connection, session);
     const range = parseKeyRange(create.key, create.rangeEnd);
-    if (range === undefined) this.refuse(owner, create.watchId, EMPTY_RANGE);
-    else if (owner.watchers.has(create.watchId)) this.refuse(owner, create.watchId, DUPLICATE_ID);
-    else if (create.startRevision < 0) this.refuse(owner, create.watchId, COMPACTED);
+    if (range === undefined) this.refuse(owner, create.watchId, WatchReasons.EmptyRange);
+    else if (owner.watchers.has(create.watchId)) this.refuse(owner, create.watchId, WatchReasons.DuplicateId);
+    else if (create.startRevision < 0) this.refuse(owner, create.watchId, WatchReasons.Compacted);
     else {
       const group = this.state.groupFor(range, create);
       const watcher: Watcher = {

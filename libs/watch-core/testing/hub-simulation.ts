@@ -239,7 +239,8 @@ export class HubSimulation {
         this.progress.push({ connection: delivery.connection, session, watchId, revision: wire.revision });
       if (watchId === WHOLE_SESSION) {
         for (const stream of this.streams.values()) {
-          if (stream.connection === delivery.connection && stream.session === session) this.promise(stream, wire.revision);
+          if (stream.connection === delivery.connection && stream.session === session)
+            this.promise(stream, wire.revision);
         }
         continue;
       }

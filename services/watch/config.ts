@@ -1,0 +1,39 @@
+import type { ProcessConfig } from '../../libs/config';
+import { WATCH_BATCH_REVISIONS_MAX, WATCH_PROGRESS_INTERVAL_MS_MIN } from '../../libs/limits';
+import { DEFAULT_WATCH_LIMITS, type WatchLimits } from '../../libs/watch-core';
+
+export interface WatchConfig {
+  readonly clusterId: bigint;
+  readonly memberId: bigint;
+  /** Progress notifications: this long plus up to a tenth. */
+  readonly progressIntervalMs: number;
+  readonly core: WatchLimits;
+  /** A proxy that lets more than this wait gets no catch-up until it has drained. */
+  readonly queueBytesSoft: number;
+  /** A proxy that lets more than this wait is disconnected. */
+  readonly queueBytesMax: number;
+  /** All proxies together; beyond it the one with the longest queue is disconnected. */
+  readonly allQueuesBytesMax: number;
+}
+
+const MIB = 1024 * 1024;
+
+/** Divides the hub's memory ceiling: an eighth for recent events, a sixteenth for the live feed, half for the proxies. */
+export function watchConfig(config: ProcessConfig): WatchConfig {
+  const ceiling = config.limits.watchMemoryMaxBytes;
+  const queueBytesMax = Math.min(128 * MIB, ceiling / 4);
+  return {
+    clusterId: BigInt(`0x${config.clusterId}`),
+    memberId: BigInt(`0x${config.memberId}`),
+    progressIntervalMs: Math.max(config.timing.watchProgressNotifyMs, WATCH_PROGRESS_INTERVAL_MS_MIN),
+    core: {
+      ...DEFAULT_WATCH_LIMITS,
+      sliceRevisionsMax: WATCH_BATCH_REVISIONS_MAX,
+      windowBytesMax: Math.min(DEFAULT_WATCH_LIMITS.windowBytesMax, ceiling / 8),
+      pendingBytesMax: Math.min(DEFAULT_WATCH_LIMITS.pendingBytesMax, ceiling / 16),
+    },
+    queueBytesSoft: Math.min(4 * MIB, queueBytesMax / 4),
+    queueBytesMax,
+    allQueuesBytesMax: ceiling / 2,
+  };
+}

@@ -1,0 +1,4 @@
+import { runProcess } from '../../libs/process';
+import { startWatch } from './server';
+
+runProcess('watch', startWatch);

@@ -1,0 +1,80 @@
+import type { RpcError } from '../../libs/errors';
+import { GrpcCode } from '../../libs/errors';
+import type { StreamCall } from '../../libs/rpc';
+import { encodeDeliveries } from '../../libs/watch-core';
+import type { WatchConfig } from './config';
+
+/** A reply message is closed at this size. */
+const MESSAGE_BYTES_SOFT = 1024 * 1024;
+const NOT_DRAINING: RpcError = { code: GrpcCode.ResourceExhausted, message: 'watch events are not being read' };
+
+/** One proxy's stream: what is delivered until `setImmediate` leaves as one message. */
+export class ProxyConnection {
+  private queue: Uint8Array[] = [];
+  private queuedBytes = 0;
+  private flushScheduled = false;
+  private congested = false;
+  private ended = false;
+
+  constructor(
+    readonly id: number,
+    private readonly call: StreamCall,
+    private readonly config: WatchConfig,
+    private readonly onCongested: (congested: boolean) => void,
+  ) {
+    call.onDrain(() => this.drained());
+  }
+
+  /** Bytes that wait for the proxy. */
+  get waitingBytes(): number {
+    return this.queuedBytes + this.call.bufferedBytes;
+  }
+
+  /** Queues an encoded HubDelivery. */
+  deliver(delivery: Uint8Array): void {
+    if (this.ended) return;
+    this.queue.push(delivery);
+    this.queuedBytes += delivery.length;
+    if (this.queuedBytes >= MESSAGE_BYTES_SOFT) this.flush();
+    if (this.flushScheduled) return;
+    this.flushScheduled = true;
+    setImmediate(() => {
+      this.flushScheduled = false;
+      this.flush();
+    });
+  }
+
+  /** Ends the stream of a proxy that does not drain: it comes back and resumes from what it has. */
+  disconnect(): void {
+    if (this.ended) return;
+    this.close();
+    this.call.end(NOT_DRAINING);
+  }
+
+  /** Forgets what waits; the stream is over. */
+  close(): void {
+    this.ended = true;
+    this.queue = [];
+    this.queuedBytes = 0;
+  }
+
+  private flush(): void {
+    if (this.queue.length === 0 || this.ended) return;
+    const { queue } = this;
+    this.queue = [];
+    this.queuedBytes = 0;
+    this.call.send(encodeDeliveries(queue, this.config.clusterId, this.config.memberId));
+    const waiting = this.call.bufferedBytes;
+    if (waiting > this.config.queueBytesMax) this.disconnect();
+    else if (waiting > this.config.queueBytesSoft && !this.congested) {
+      this.congested = true;
+      this.onCongested(true);
+    }
+  }
+
+  private drained(): void {
+    if (!this.congested || this.ended) return;
+    this.congested = false;
+    this.onCongested(false);
+  }
+}

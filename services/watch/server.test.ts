@@ -1,0 +1,223 @@
+import { join } from 'node:path';
+import type { ProcessConfig } from '../../libs/config';
+import { createLogger, type RunningProcess } from '../../libs/process';
+import { type Address, connect } from '../../libs/rpc';
+import { startWatch } from './server';
+import { FakeStorage } from './testing/fake-storage';
+import { HubClient } from './testing/hub-client';
+
+let storage: FakeStorage;
+let hub: RunningProcess;
+let client: HubClient;
+let address: Address;
+
+async function start(overrides: { progressMs?: number; memory?: number } = {}): Promise<void> {
+  storage = new FakeStorage();
+  await storage.start();
+  address = { kind: 'unix', path: join(storage.directory, 'watch.sock') };
+  const config = {
+    name: 'm1',
+    memberId: 'a1',
+    clusterId: 'c1',
+    rpcEngine: 'grpc-js',
+    addresses: { storage: `unix:${storage.directory}/storage.sock`, watch: `unix:${address.path}` },
+    timing: { watchProgressNotifyMs: overrides.progressMs ?? 600_000 },
+    limits: { watchMemoryMaxBytes: overrides.memory ?? 512 * 1024 * 1024 },
+  } as unknown as ProcessConfig; // the rest is not read by this process
+  hub = await startWatch({
+    config,
+    logger: createLogger('watch', 'error', 'm1'),
+    fatal: (error) => {
+      throw error;
+    },
+  });
+  client = new HubClient(address);
+}
+
+afterEach(async () => {
+  client.close();
+  await hub.shutdown();
+  await storage.destroy();
+});
+
+describe('the watch process', () => {
+  it('delivers puts and deletions of a range once, after the created answer', async () => {
+    await start();
+    storage.write('a1', 'before');
+    client.watch(7, { watchId: 3, key: 'a', rangeEnd: 'b' });
+    const created = await client.created(7, 3);
+    expect(created.revision).toBe(2);
+    storage.write('a1', 'x');
+    storage.write('b', 'other');
+    storage.write('a1', undefined);
+    await client.until(() => client.events(7, 3).length === 2);
+    expect(client.events(7, 3)).toEqual(['a1=x', 'a1-']);
+  });
+
+  it('encodes an event once for all watchers of the same range: one delivery with many targets', async () => {
+    await start();
+    for (let watchId = 0; watchId < 50; watchId += 1) client.watch(1, { watchId, key: 'k' });
+    await client.created(1, 49);
+    storage.write('k', 'v');
+    await client.until(() => client.events(1, 49).length === 1);
+    const withEvents = client.deliveries.filter((delivery) => delivery.events.length > 0);
+    expect(withEvents).toHaveLength(1);
+    expect(withEvents[0]?.targets).toHaveLength(50);
+    expect(withEvents[0]?.raftTerm).toBe(3);
+  });
+
+  it('finds lost messages by the next one and by the heartbeat', async () => {
+    await start();
+    client.watch(1, { watchId: 1, key: 'k', rangeEnd: 'l' });
+    await client.created(1, 1);
+    storage.writeSilently('k1', 'lost');
+    storage.write('k2', 'seen');
+    await client.until(() => client.events(1, 1).length === 2);
+    storage.writeSilently('k3', 'lost too');
+    storage.heartbeat();
+    await client.until(() => client.events(1, 1).length === 3);
+    expect(client.events(1, 1)).toEqual(['k1=lost', 'k2=seen', 'k3=lost too']);
+  });
+
+  it('goes on without loss or repetition when storage was away', async () => {
+    await start();
+    client.watch(1, { watchId: 1, key: 'k' });
+    await client.created(1, 1);
+    storage.write('k', '1');
+    await client.until(() => client.events(1, 1).length === 1);
+    await storage.stop();
+    storage.writeSilently('k', '2');
+    await storage.start();
+    await client.until(() => client.events(1, 1).length === 2);
+    storage.write('k', '3');
+    await client.until(() => client.events(1, 1).length === 3);
+    expect(client.events(1, 1)).toEqual(['k=1', 'k=2', 'k=3']);
+  });
+
+  it('answers prev_kv from history when the live feed does not carry it', async () => {
+    await start();
+    storage.writeSilently('k', 'old');
+    storage.heartbeat();
+    client.watch(1, { watchId: 1, key: 'k', prevKv: true });
+    await client.created(1, 1);
+    storage.write('k', 'new');
+    await client.until(() => client.events(1, 1).length === 1);
+    storage.write('k', undefined);
+    await client.until(() => client.events(1, 1).length === 2);
+    expect(client.events(1, 1)).toEqual(['k=new|old', 'k-|new']);
+  });
+
+  it('serves near-past starts from its own window without asking storage', async () => {
+    await start();
+    client.watch(1, { watchId: 0, key: 'other' });
+    await client.created(1, 0);
+    for (let i = 0; i < 500; i += 1) storage.write('k', String(i));
+    for (let watchId = 1; watchId <= 20; watchId += 1) client.watch(1, { watchId, key: 'k', startRevision: 2 });
+    await client.until(() => client.events(1, 20).length === 500);
+    for (let watchId = 1; watchId <= 20; watchId += 1) expect(client.events(1, watchId)).toHaveLength(500);
+    expect(storage.historyReads).toBe(0);
+  });
+
+  it('reads far-past starts from history and cancels compacted ones with the compact revision', async () => {
+    await start();
+    for (let i = 0; i < 10; i += 1) storage.writeSilently('k', String(i));
+    storage.compactRevision = 5;
+    storage.heartbeat();
+    client.watch(1, { watchId: 1, key: 'k', startRevision: 5 });
+    client.watch(1, { watchId: 2, key: 'k', startRevision: 4 });
+    await client.until(() => client.events(1, 1).length === 7 && client.deliveries.some((d) => d.canceled));
+    const canceled = client.deliveries.find((delivery) => delivery.canceled);
+    expect(canceled).toMatchObject({ compactRevision: 5, revision: 0, targets: [{ session: 1, watchId: 2 }] });
+  });
+
+  it('keeps events of a paused session back and gives them when it resumes', async () => {
+    await start();
+    client.watch(1, { watchId: 1, key: 'k' });
+    client.watch(2, { watchId: 1, key: 'k' });
+    await client.created(2, 1);
+    client.send({ session: 1, pause: true });
+    storage.write('k', '1');
+    storage.write('k', '2');
+    await client.until(() => client.events(2, 1).length === 2);
+    expect(client.events(1, 1)).toEqual([]);
+    client.send({ session: 1, resume: true });
+    await client.until(() => client.events(1, 1).length === 2);
+    expect(client.events(1, 1)).toEqual(['k=1', 'k=2']);
+  });
+
+  it('answers RequestProgress once for the whole session, after what it promises', async () => {
+    await start();
+    client.watch(1, { watchId: 1, key: 'k' });
+    await client.created(1, 1);
+    storage.writeSilently('k', 'late');
+    client.send({ session: 1, progress: true });
+    storage.heartbeat();
+    await client.until(() => client.deliveries.some((delivery) => delivery.progress));
+    expect(client.events(1, 1)).toEqual(['k=late']);
+    expect(client.deliveries.at(-1)).toMatchObject({
+      progress: true,
+      revision: 2,
+      targets: [{ session: 1, watchId: -1 }],
+    });
+  });
+
+  it('reports progress at the interval to quiet watchers that asked for it', async () => {
+    await start({ progressMs: 100 });
+    client.watch(1, { watchId: 1, key: 'k', progressNotify: true });
+    client.watch(1, { watchId: 2, key: 'k' });
+    client.watch(1, { watchId: 3, key: 'k', progressNotify: true, startRevision: 9 });
+    await client.until(() => client.deliveries.filter((delivery) => delivery.progress).length >= 2);
+    const reported = client.deliveries.filter((delivery) => delivery.progress).flatMap((delivery) => delivery.targets);
+    expect(new Set(reported.map((target) => target.watchId))).toEqual(new Set([1]));
+  });
+
+  it('ends a cancelled watcher and answers nothing to an unknown one', async () => {
+    await start();
+    client.watch(1, { watchId: 1, key: 'k' });
+    await client.created(1, 1);
+    client.send({ session: 1, cancel: true, watchId: 9 }, { session: 1, cancel: true, watchId: 1 });
+    await client.until(() => client.deliveries.some((delivery) => delivery.canceled));
+    storage.write('k', 'v');
+    client.watch(1, { watchId: 2, key: 'k', startRevision: 1 });
+    await client.until(() => client.events(1, 2).length === 1);
+    expect(client.events(1, 1)).toEqual([]);
+    expect(client.deliveries.filter((delivery) => delivery.canceled)).toHaveLength(1);
+  });
+
+  it('disconnects a proxy that reads nothing instead of keeping its events', async () => {
+    await start({ memory: 4 * 1024 * 1024 });
+    const other = new HubClient(address);
+    client.watch(1, { watchId: 1, key: 'k' });
+    other.watch(1, { watchId: 1, key: 'k' });
+    await Promise.all([client.created(1, 1), other.created(1, 1)]);
+    other.stream.pause();
+    const value = 'v'.repeat(64 * 1024);
+    for (let sent = 1; !other.closed && sent <= 2_000; sent += 1) {
+      storage.write('k', value);
+      await client.until(() => client.events(1, 1).length >= Math.min(sent, 1));
+      if (sent % 16 === 0) {
+        client.deliveries.length = 0;
+        await new Promise((resolve) => setImmediate(resolve));
+        other.stream.resume();
+        other.stream.pause();
+      }
+    }
+    other.stream.resume();
+    await other.until(() => other.closed);
+    expect(other.closed).toBe(true);
+    other.close();
+  }, 20_000);
+
+  it('says SERVING on its health service', async () => {
+    await start();
+    const channel = connect(address);
+    const response = await new Promise<Uint8Array>((resolve, reject) => {
+      channel.unary('/grpc.health.v1.Health/Check', new Uint8Array(0), {}, (result) => {
+        if (result.ok) resolve(result.response);
+        else reject(new Error(result.error.message));
+      });
+    });
+    expect([...response]).toEqual([0x08, 1]);
+    channel.close();
+  });
+});

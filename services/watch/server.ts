@@ -1,0 +1,65 @@
+import { Errors } from '../../libs/errors';
+import { INTERNAL_MESSAGE_BYTES_MAX } from '../../libs/limits';
+import {
+  formatAddress,
+  healthHandlers,
+  parseAddress,
+  type ProcessContext,
+  type RunningProcess,
+} from '../../libs/process';
+import { BatchClient, type Channel, connect, createLink, createServer, type Link } from '../../libs/rpc';
+import { encodeEventsRequest, STORAGE_PATHS, WATCH_HUB_PATHS } from '../../proto/gen/hexad';
+import { watchConfig } from './config';
+import { Hub } from './hub';
+
+/** Starts the watch hub of a member: listens for proxies and follows the member's storage. */
+export async function startWatch({ config, logger, fatal }: ProcessContext): Promise<RunningProcess> {
+  const settings = watchConfig(config);
+  const storage = parseAddress(config.addresses.storage);
+  const channelOptions = { engine: config.rpcEngine, maxReceiveBytes: INTERNAL_MESSAGE_BYTES_MAX };
+  const live = connect(storage, channelOptions);
+  const bulk = connect(storage, channelOptions);
+  const reads = new BatchClient({
+    channel: live,
+    path: STORAGE_PATHS.Read,
+    lostError: Errors.TimeoutConnectionLost.id,
+    busyError: Errors.TooManyRequests.id,
+  });
+  const hub = new Hub(settings, { reads, history: bulk }, logger);
+  const events = followEvents(live, hub, fatal);
+  const server = createServer({
+    engine: config.rpcEngine,
+    maxReceiveBytes: INTERNAL_MESSAGE_BYTES_MAX,
+    highWaterBytes: settings.queueBytesSoft,
+  });
+  server.addHandlers({ stream: { [WATCH_HUB_PATHS.Watch]: hub.serve } });
+  server.addHandlers(healthHandlers());
+  const address = await server.listen(parseAddress(config.addresses.watch));
+  return {
+    address: formatAddress(address),
+    shutdown: async () => {
+      hub.close();
+      events.close();
+      reads.close();
+      live.close();
+      bulk.close();
+      await server.close();
+    },
+  };
+}
+
+/** The live feed. After a break it goes on from the present; the hub sees from the revisions what it has missed. */
+function followEvents(channel: Channel, hub: Hub, fatal: (error: unknown) => never): Link {
+  return createLink({
+    channel,
+    path: STORAGE_PATHS.Events,
+    firstMessage: () => encodeEventsRequest({ fromRevision: 0 }),
+    onMessage: (message) => {
+      try {
+        hub.receiveEvents(message);
+      } catch (error) {
+        fatal(error);
+      }
+    },
+  });
+}
