@@ -197,4 +197,30 @@ describe.each(pairs)('%s server with %s client', (serverEngine, clientEngine) =>
     channel = connect({ kind: 'unix', path: join(directory, 'none.sock') }, { engine: clientEngine });
     expect(await unary('/t.T/Echo', bytes(''))).toMatchObject({ ok: false, error: { code: 14 } });
   });
+
+  test('a reader that pauses after each message gets all of them before the end', async () => {
+    await start();
+    server.addHandlers({
+      stream: {
+        '/t.T/Count': (call) =>
+          call.onMessage(() => {
+            for (let i = 0; i < 10; i += 1) call.send(bytes(String(i)));
+            call.end();
+          }),
+      },
+    });
+    const stream = channel.stream('/t.T/Count');
+    const got: string[] = [];
+    await new Promise<void>((resolve) => {
+      stream.onMessage((message) => {
+        got.push(text(message));
+        stream.pause();
+        setImmediate(() => setImmediate(() => stream.resume()));
+      });
+      stream.onClose(() => resolve());
+      stream.send(bytes('go'));
+      stream.halfClose();
+    });
+    expect(got.join('')).toBe('0123456789');
+  });
 });

@@ -86,8 +86,10 @@ class GrpcJsClientStream implements ClientStream {
     call.once('status', (status) => {
       this.#closed = true;
       const error = status.code === 0 ? undefined : toRpcError(status.code, status.details);
-      // Messages that came before the status are delivered before it.
-      setImmediate(() => this.#ended?.(error, fromGrpcMetadata(status.metadata)));
+      // Messages that came before the status are delivered before it, also when the reader has paused.
+      const end = (): void => this.#ended?.(error, fromGrpcMetadata(status.metadata));
+      if (call.readableEnded) setImmediate(end);
+      else call.once('end', end);
     });
   }
 
@@ -135,6 +137,9 @@ class GrpcJsClientStream implements ClientStream {
 
   cancel(): void {
     this.#call.cancel();
+    // A paused reader would never see the end.
+    this.#call.removeAllListeners('data');
+    this.#call.resume();
   }
 
   #written(bytes: number): void {
