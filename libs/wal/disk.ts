@@ -1,0 +1,28 @@
+/**
+ * What the WAL needs of a file system. `directory-disk.ts` is the real one; tests use one in memory that crashes.
+ * File names are plain names within the WAL's directory.
+ */
+export interface WalDisk {
+  /** For messages. */
+  readonly path: string;
+  list(): readonly string[];
+  open(name: string): WalFile;
+  /** Makes a file of `bytes` zeros, synced under this name, the directory synced too. It replaces what had the name. */
+  prepare(name: string, bytes: number): Promise<void>;
+  /** Removes files and syncs the directory. */
+  remove(names: readonly string[]): Promise<void>;
+}
+
+export interface WalFile {
+  readonly size: number;
+  /** The whole file, in memory of its own. */
+  readAll(): Uint8Array;
+  read(offset: number, length: number): Promise<Uint8Array>;
+  /** Writes at `offset` without syncing; the bytes belong to the caller again on return. */
+  write(bytes: Uint8Array, offset: number): void;
+  /** Overwrites with zeros and syncs before it returns. */
+  wipe(from: number, to: number): void;
+  /** fdatasync of everything written before the call. Calls back once, not before it returned. */
+  sync(callback: (error: Error | undefined) => void): void;
+  close(): void;
+}
