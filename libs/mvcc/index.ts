@@ -1,1 +1,10 @@
+export { compareBytes } from './bytes';
+export * from './engine';
+export { CorruptionError, type Environment } from './environment';
+export { openMvccStore, type StoreOptions } from './mvcc-store';
+export { plainEnvironment } from './plain-environment';
+export { boundsOf } from './range';
+export { NewerFormatError } from './schema';
+export { SimulatedDisk } from './simulated-engine';
+export { checkPut, checkTxn } from './txn-check';
 export * from './types';

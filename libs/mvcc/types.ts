@@ -217,7 +217,7 @@ export interface HashKvResult {
 export interface Store {
   /** Current revision; 1 when empty. */
   readonly revision: number;
-  /** The logged compact revision; 0 when never compacted. */
+  /** The logged compact revision; −1 when never compacted, as etcd's HashKV shows it. */
   readonly compactRevision: number;
   /** The last entry whose effects are visible / are on disk. */
   readonly applied: Position;
@@ -231,9 +231,12 @@ export interface Store {
   /** The version of a key that was live at `revision`. Callers keep `revision` ≥ compactRevision. */
   versionAt(key: Uint8Array, revision: number): StoredVersion | undefined;
 
+  /** The version before this one as watch's prev_kv has it: undefined for a create, after a tombstone or when compacted. */
+  previousOf(version: StoredVersion): StoredVersion | undefined;
+
   put(request: PutRequest, hooks: WriteHooks): Outcome<Applied<PutResult>>;
   deleteRange(request: DeleteRangeRequest): Outcome<Applied<DeleteRangeResult>>;
-  /** Any transaction, read-only ones too (those make no revision). `opsMax` is --max-txn-ops. */
+  /** Any transaction, read-only ones too (those make no revision). Shape and limits: see checkTxn. */
   txn(request: TxnRequest, hooks: WriteHooks): Outcome<Applied<TxnResult>>;
   /** Deletes the keys (in the order given) in one revision: lease revocation. Missing keys are skipped. */
   deleteKeys(keys: readonly Uint8Array[]): RevisionChanges | undefined;
@@ -249,13 +252,17 @@ export interface Store {
   hashKv(revision: number, pause: () => Promise<void>): Promise<Outcome<HashKvResult>>;
 
   table(name: SmallTableName): SmallTable;
-  /** Marks the end of an entry: everything written since the last call belongs to it. Indexes go up. */
+  /** Marks the end of an entry: everything written since the last call belongs to it. Indexes never go down. Commits fall only between entries, so call it also after writes that belong to none. */
   setApplied(index: number, term: number): void;
 
-  /** Starts a commit of what is pending unless one is under way; resolves when all that was visible at the call is durable. */
+  /** Begins a commit if something is pending, no entry is half applied and no commit is under way; never waits. */
+  startFlush(): void;
+  /** Resolves when all that was visible at the call is durable. Not to be called within an entry. */
   flush(): Promise<void>;
   /** True while too much is waiting to become durable: stop applying until `whenWritable` resolves. */
   readonly overloaded: boolean;
+  /** Whether physical deletion after a compaction is still to be done. */
+  readonly isCompacting: boolean;
   whenWritable(): Promise<void>;
   sizes(): StoreSizes;
   /** Flushes and closes. */

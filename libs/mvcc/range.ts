@@ -1,0 +1,180 @@
+import { compareBytes, NO_BYTES, sizeVarint, writeVarint } from './bytes';
+import type { Version } from './record';
+import type { Int64, KeyValue, MvccError, Outcome, RangeQuery } from './types';
+import type { Versions } from './versions';
+
+const SortOrder = { None: 0, Ascend: 1, Descend: 2 } as const;
+const SortTarget = { Key: 0, Version: 1, Create: 2, Mod: 3, Value: 4 } as const;
+
+export interface RangeFound {
+  readonly versions: readonly Version[];
+  readonly more: boolean;
+  readonly count: number;
+}
+
+export function failed(error: MvccError): { readonly ok: false; readonly error: MvccError } {
+  return { ok: false, error };
+}
+
+/** The bounds that etcd's (key, range_end) means; undefined for a single key. The end undefined: open. */
+export function boundsOf(
+  key: Uint8Array,
+  rangeEnd: Uint8Array,
+): { start: Uint8Array | undefined; end: Uint8Array | undefined } | undefined {
+  if (rangeEnd.length === 0) return undefined;
+  const start = key.length === 0 ? undefined : key;
+  return { start, end: rangeEnd.length === 1 && rangeEnd[0] === 0 ? undefined : rangeEnd };
+}
+
+/** The revision a request reads at, when `current` is the newest: 0 and below mean the current one. */
+export function readRevision(requested: Int64, current: number, compacted: number): Outcome<number> {
+  if (requested <= 0) return { ok: true, value: current };
+  if (requested > current) return failed('future-revision');
+  if (requested < compacted) return failed('compacted');
+  return { ok: true, value: Number(requested) };
+}
+
+/**
+ * etcd's Range: reads up to limit + 1 (everything if a sort order or a filter is asked for), drops by the filters, sorts,
+ * cuts. The count is of all keys in the range, whatever the limit and the filters.
+ */
+export function findRange(versions: Versions, query: RangeQuery, current: number): Outcome<RangeFound> {
+  if (query.sortOrder < 0 || query.sortOrder > 2 || query.sortTarget < 0 || query.sortTarget > 4)
+    return failed('invalid-sort-option');
+  const at = readRevision(query.revision, current, versions.compactRevision);
+  if (!at.ok) return at;
+  const limit = query.limit > 0 ? Number(query.limit) : Number.POSITIVE_INFINITY;
+  const needsAll = query.sortOrder !== SortOrder.None || isFiltered(query);
+  const fetch = query.countOnly ? 0 : needsAll ? Number.POSITIVE_INFINITY : limit + 1;
+  const found: Version[] = [];
+  const count = collect(versions, query, at.value, current, fetch, found);
+  if (query.countOnly) return { ok: true, value: { versions: [], more: false, count } };
+  let kept = isFiltered(query) ? found.filter((version) => passes(query, version)) : found;
+  sortVersions(kept, query);
+  const more = kept.length > limit;
+  if (more) kept = kept.slice(0, limit);
+  return { ok: true, value: { versions: kept, more, count } };
+}
+
+/** Puts the first `fetch` live versions into `found` and returns how many there are. */
+function collect(
+  versions: Versions,
+  query: RangeQuery,
+  revision: number,
+  current: number,
+  fetch: number,
+  found: Version[],
+): number {
+  const bounds = boundsOf(query.key, query.rangeEnd);
+  if (bounds === undefined) {
+    const last = query.key.length === 0 ? undefined : versions.latest(query.key);
+    const version = last && versions.resolve(last, revision);
+    if (version === undefined) return 0;
+    if (fetch > 0) found.push(version);
+    return 1;
+  }
+  if (bounds.end !== undefined && bounds.start !== undefined && compareBytes(bounds.start, bounds.end) >= 0) return 0;
+  const rows = versions.scan(bounds.start, bounds.end);
+  let count = 0;
+  try {
+    while (rows.next()) {
+      if (revision === current) {
+        if (rows.isDelete()) continue;
+        if (count++ < fetch) found.push(rows.version());
+        continue;
+      }
+      const version = versions.resolve(rows.version(), revision);
+      if (version !== undefined && count++ < fetch) found.push(version);
+    }
+  } finally {
+    rows.close();
+  }
+  return count;
+}
+
+function isFiltered(query: RangeQuery): boolean {
+  // `!=`, since 0n and 0 both mean none.
+  return (
+    query.minModRevision != 0 ||
+    query.maxModRevision != 0 ||
+    query.minCreateRevision != 0 ||
+    query.maxCreateRevision != 0
+  );
+}
+
+function passes(query: RangeQuery, { modRevision, createRevision }: Version): boolean {
+  if (query.maxModRevision != 0 && modRevision > query.maxModRevision) return false;
+  if (query.minModRevision != 0 && modRevision < query.minModRevision) return false;
+  if (query.maxCreateRevision != 0 && createRevision > query.maxCreateRevision) return false;
+  return query.minCreateRevision == 0 || createRevision >= query.minCreateRevision;
+}
+
+/** Sorts in place what is in key order. A target without an order means ascending; keys ascend already. */
+function sortVersions(found: Version[], { sortOrder, sortTarget }: RangeQuery): void {
+  const sign = sortOrder === SortOrder.Descend ? -1 : 1;
+  if (sortTarget === SortTarget.Key) {
+    if (sign < 0) found.reverse();
+    return;
+  }
+  if (sortTarget === SortTarget.Value) found.sort((a, b) => sign * compareBytes(a.value, b.value));
+  else if (sortTarget === SortTarget.Version) found.sort((a, b) => sign * (a.version - b.version));
+  else if (sortTarget === SortTarget.Create) found.sort((a, b) => sign * (a.createRevision - b.createRevision));
+  else found.sort((a, b) => sign * (a.modRevision - b.modRevision));
+}
+
+/** A version without its value, for keys_only. */
+export function withoutValue({ key, createRevision, modRevision, version, lease }: Version): KeyValue {
+  return { key, createRevision, modRevision, version, lease, value: NO_BYTES };
+}
+
+const TAG_HEADER = 0x0a;
+const TAG_KVS = 0x12;
+const TAG_MORE = 0x18;
+const TAG_COUNT = 0x20;
+
+/** The encoded etcdserverpb.RangeResponse; every stored KeyValue is copied as it is. */
+export function encodeRangeResponse(found: RangeFound, keysOnly: boolean, header: Uint8Array): Uint8Array {
+  const kvs: Uint8Array[] = [];
+  let size =
+    1 +
+    sizeVarint(header.length) +
+    header.length +
+    (found.more ? 2 : 0) +
+    (found.count > 0 ? 1 + sizeVarint(found.count) : 0);
+  for (const version of found.versions) {
+    const kv = keysOnly ? kvWithoutValue(version) : version.kv;
+    kvs.push(kv);
+    size += 1 + sizeVarint(kv.length) + kv.length;
+  }
+  const bytes = new Uint8Array(size);
+  let pos = delimited(bytes, 0, TAG_HEADER, header);
+  for (const kv of kvs) pos = delimited(bytes, pos, TAG_KVS, kv);
+  if (found.more) {
+    bytes[pos++] = TAG_MORE;
+    bytes[pos++] = 1;
+  }
+  if (found.count > 0) {
+    bytes[pos++] = TAG_COUNT;
+    writeVarint(bytes, pos, found.count);
+  }
+  return bytes;
+}
+
+function delimited(target: Uint8Array, at: number, tag: number, bytes: Uint8Array): number {
+  target[at] = tag;
+  const pos = writeVarint(target, at + 1, bytes.length);
+  target.set(bytes, pos);
+  return pos + bytes.length;
+}
+
+/** The stored KeyValue with the value field cut out. */
+export function kvWithoutValue(version: Version): Uint8Array {
+  const { kv, valueBytes } = version;
+  if (valueBytes === 0) return kv;
+  const fieldBytes = 1 + sizeVarint(valueBytes) + valueBytes;
+  const before = version.valueStart - version.kvStart + valueBytes - fieldBytes;
+  const cut = new Uint8Array(kv.length - fieldBytes);
+  cut.set(kv.subarray(0, before));
+  cut.set(kv.subarray(before + fieldBytes), before);
+  return cut;
+}
