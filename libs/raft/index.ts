@@ -1,2 +1,5 @@
+// The public face of the consensus core.
 export * from './types';
-export { createRaft } from './raft';
+export { RaftInvariantError } from './invariant';
+export { createMessage } from './messages';
+export { createRaft, Raft } from './raft';

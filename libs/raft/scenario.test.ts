@@ -1,0 +1,30 @@
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { rewriteScenario } from './testing/scenario';
+
+// REWRITE=1 writes what the core does now into the files: read the difference before you commit it.
+const rewrite = process.env['REWRITE'] === '1';
+const directory = join(__dirname, 'testdata');
+
+describe('the core speaks as the scenarios say', () => {
+  const names = readdirSync(directory).filter((name) => name.endsWith('.txt'));
+
+  it('has scenarios to run', () => {
+    expect(names.length).toBeGreaterThan(10);
+  });
+
+  it.each(names)('%s', (name) => {
+    const path = join(directory, name);
+    const expected = readFileSync(path, 'utf8');
+    const actual = rewriteScenario(expected);
+    if (rewrite) writeFileSync(path, actual);
+    else expect(actual).toBe(expected);
+  });
+
+  it('notices a line that differs (canary)', () => {
+    const expected = readFileSync(join(directory, 'election.txt'), 'utf8');
+    const planted = expected.replace('VoteReply', 'VoteRefusal');
+    expect(planted).not.toBe(expected);
+    expect(rewriteScenario(planted)).not.toBe(planted);
+  });
+});
