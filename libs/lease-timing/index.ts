@@ -1,0 +1,3 @@
+export { LeaseTimer } from './lease-timer';
+export { TimeHeap } from './time-heap';
+export type { Checkpoint, GrantedLease, LeaseTimingOptions, Renewal } from './types';
