@@ -77,11 +77,17 @@ export const ENGINE_CONFORMANCE: readonly ConformanceCase[] = [
           const range = { start: ORDERED[from], end: ORDERED[to] };
           const expected = all.slice(from, Math.max(from, to));
           check(keysOf(engine, range) === expected.join(' '), `rows ${from} to ${to}`);
-          check(keysOf(engine, { ...range, reverse: true }) === expected.reverse().join(' '), `rows ${to} down to ${from}`);
+          check(
+            keysOf(engine, { ...range, reverse: true }) === expected.reverse().join(' '),
+            `rows ${to} down to ${from}`,
+          );
         }
       }
       check(keysOf(engine, { start: bytes(1, 0), end: bytes(1, 254) }) === '', 'bounds between rows');
-      check(keysOf(engine, { start: bytes(1, 0), end: bytes(3), reverse: true }) === '2 1.255', 'bounds between rows, backwards');
+      check(
+        keysOf(engine, { start: bytes(1, 0), end: bytes(3), reverse: true }) === '2 1.255',
+        'bounds between rows, backwards',
+      );
       check(keysOf(engine, { end: bytes(0, 1), reverse: true }) === '0.0 0', 'only an end, backwards');
       check(keysOf(engine, { start: bytes(255), reverse: true }) === '255.255 255', 'only a start, backwards');
     },
@@ -139,7 +145,10 @@ export const ENGINE_CONFORMANCE: readonly ConformanceCase[] = [
         check(value?.length === size && value.every((byte) => byte === i + 1), `a value of ${size} bytes`);
       }
       check(engine.get(Table.History, longest)?.length === longest.length, 'the longest key');
-      check(rowsOf(engine, {}, Table.History).every(([, value], i) => value?.length === (sizes[i] ?? longest.length)), 'scanned too');
+      check(
+        rowsOf(engine, {}, Table.History).every(([, value], i) => value?.length === (sizes[i] ?? longest.length)),
+        'scanned too',
+      );
     },
   },
   {
@@ -162,7 +171,10 @@ export const ENGINE_CONFORMANCE: readonly ConformanceCase[] = [
       for (let i = 0; i < 200; i++) batch.put(Table.History, bytes(2, i), new Uint8Array(1000));
       void batch.commit().catch(() => undefined);
       await rig.crash();
-      const found = [rowsOf(rig.engine, { start: bytes(2) }).length, rowsOf(rig.engine, { start: bytes(2) }, Table.History).length];
+      const found = [
+        rowsOf(rig.engine, { start: bytes(2) }).length,
+        rowsOf(rig.engine, { start: bytes(2) }, Table.History).length,
+      ];
       check(found.join() === '0,0' || found.join() === '200,200', `all or nothing, not ${found.join()}`);
       check(rig.engine.get(Table.Latest, bytes(1)) !== undefined, 'the earlier commit stays');
     },

@@ -1,5 +1,6 @@
 export { compareBytes } from './bytes';
 export * from './engine';
+export { type ConformanceCase, ENGINE_CONFORMANCE, type EngineRig } from './engine-conformance';
 export { CorruptionError, type Environment } from './environment';
 export { openMvccStore, type StoreOptions } from './mvcc-store';
 export { plainEnvironment } from './plain-environment';

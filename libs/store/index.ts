@@ -1,0 +1,3 @@
+export { nodeEnvironment } from './environment';
+export { LmdbEngine } from './lmdb-engine';
+export { openStore, type StoreFileOptions } from './open-store';

@@ -1,0 +1,144 @@
+import { statSync } from 'node:fs';
+import { type Database, open, type RootDatabase, type RootDatabaseOptionsWithPath } from 'lmdb';
+import {
+  type Batch,
+  type Cursor,
+  ENGINE_KEY_BYTES_MAX,
+  type Engine,
+  type EngineSizes,
+  type ScanRange,
+  TABLES,
+  type Table,
+} from '../mvcc';
+
+const PAGE_BYTES = 8192;
+const TABLE_NAMES = ['latest', 'long', 'history', 'small'] as const;
+
+type Rows = Database<Uint8Array, Uint8Array>;
+interface Row {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array;
+}
+/** What lmdb-js has and its type declarations lack. */
+interface Untyped {
+  /** Bytes of the value that was read last. */
+  readonly lastSize: number;
+}
+interface UntypedOptions extends RootDatabaseOptionsWithPath {
+  readonly safeRestore: boolean;
+}
+interface PageCounts {
+  readonly treeBranchPageCount: number;
+  readonly treeLeafPageCount: number;
+  readonly overflowPages: number;
+}
+
+/**
+ * LMDB through lmdb-js. A batch is handed to lmdb-js's write thread within one turn of the event loop, which makes it one
+ * transaction; its promise resolves after the flush.
+ *
+ * `overlappingSync` is off: it shortens the time for which the writer's lock is held at the price of a second write of
+ * the meta page, and with one commit at a time nobody waits for that lock. `safeRestore` is set all the same, for files
+ * that were written with it. Pages of 8 kB took a fifth less CPU per put than pages of 4 kB.
+ */
+export class LmdbEngine implements Engine {
+  private readonly root: RootDatabase<Uint8Array, Uint8Array>;
+  private readonly tables: readonly (Rows & Untyped)[];
+  private readonly file: string;
+
+  constructor(file: string) {
+    this.file = file;
+    const rows = { encoding: 'binary', keyEncoding: 'binary' } as const;
+    const options: UntypedOptions = {
+      ...rows,
+      path: file,
+      noSubdir: true,
+      pageSize: PAGE_BYTES,
+      maxDbs: TABLES.length + 1,
+      maxReaders: 16,
+      safeRestore: true,
+      overlappingSync: false,
+    };
+    this.root = open<Uint8Array, Uint8Array>(options);
+    this.tables = TABLE_NAMES.map(
+      (name) => this.root.openDB<Uint8Array, Uint8Array>({ name, ...rows }) as Rows & Untyped,
+    );
+  }
+
+  get(table: Table, key: Uint8Array): Uint8Array | undefined {
+    const rows = this.rows(table);
+    const shared = rows.getBinaryFast(key);
+    return shared?.subarray(0, rows.lastSize);
+  }
+
+  scan(table: Table, range: ScanRange): Cursor {
+    return new LmdbCursor(this.rows(table), range);
+  }
+
+  batch(): Batch {
+    let last: Promise<boolean> | undefined;
+    return {
+      put: (table, key, value) => {
+        last = this.rows(table).put(key, value);
+      },
+      delete: (table, key) => {
+        last = this.rows(table).remove(key);
+      },
+      commit: async () => {
+        await last;
+      },
+    };
+  }
+
+  sizes(): EngineSizes {
+    const file = statSync(this.file).size;
+    let pages = 0;
+    for (const rows of this.tables) pages += pagesOf(rows.getStats() as PageCounts);
+    return { file, inUse: Math.min(file, pages * PAGE_BYTES) };
+  }
+
+  async close(): Promise<void> {
+    await this.root.close();
+  }
+
+  private rows(table: Table): Rows & Untyped {
+    return this.tables[table] as Rows & Untyped;
+  }
+}
+
+function pagesOf(counts: PageCounts): number {
+  return counts.treeBranchPageCount + counts.treeLeafPageCount + counts.overflowPages;
+}
+
+const FIRST_KEY = Uint8Array.of(0);
+/** Sorts after every key: none is as long. */
+const LAST_KEY = new Uint8Array(ENGINE_KEY_BYTES_MAX).fill(0xff);
+
+class LmdbCursor implements Cursor {
+  key: Uint8Array = FIRST_KEY;
+  value: Uint8Array = FIRST_KEY;
+  private readonly rows: Iterator<Row> | undefined;
+
+  constructor(rows: Rows, { start, end, reverse }: ScanRange) {
+    const low = start ?? FIRST_KEY;
+    const high = end ?? LAST_KEY;
+    if (Buffer.compare(low, high) >= 0) return;
+    // lmdb-js names the bounds in the order of travel.
+    const options = reverse
+      ? { start: high, end: low, reverse: true, exclusiveStart: true, inclusiveEnd: true }
+      : { start: low, end: high };
+    this.rows = rows.getRange(options)[Symbol.iterator]();
+  }
+
+  next(): boolean {
+    const row = this.rows?.next();
+    if (row === undefined || row.done) return false;
+    this.key = row.value.key;
+    this.value = row.value.value;
+    return true;
+  }
+
+  close(): void {
+    this.rows?.return?.();
+  }
+}

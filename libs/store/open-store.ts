@@ -1,0 +1,40 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { openMvccStore, type Store } from '../mvcc';
+import { nodeEnvironment } from './environment';
+import { LmdbEngine } from './lmdb-engine';
+
+export interface StoreFileOptions {
+  /** The directory that holds the file `db`; made if it is missing. The caller holds its lock. */
+  readonly directory: string;
+  /** A commit failed: log it and end the process. */
+  readonly onFatal: (error: unknown) => void;
+  /** Longest time from visible to the start of the commit, milliseconds. */
+  readonly flushIntervalMs?: number;
+  readonly flushBytes?: number;
+  readonly overlayBytesMax?: number;
+}
+
+const MEBIBYTE = 1024 * 1024;
+
+/**
+ * Opens the store of a member and commits what is pending every `flushIntervalMs`. Throws CorruptionError,
+ * NewerFormatError or the system's error.
+ */
+export function openStore(options: StoreFileOptions): Store {
+  mkdirSync(options.directory, { recursive: true, mode: 0o700 });
+  const engine = new LmdbEngine(join(options.directory, 'db'));
+  const store = openMvccStore(engine, nodeEnvironment, {
+    flushBytes: options.flushBytes ?? 8 * MEBIBYTE,
+    overlayBytesMax: options.overlayBytesMax ?? 64 * MEBIBYTE,
+    onFatal: options.onFatal,
+  });
+  const timer = setInterval(() => store.startFlush(), options.flushIntervalMs ?? 100);
+  timer.unref();
+  const close = store.close.bind(store);
+  store.close = () => {
+    clearInterval(timer);
+    return close();
+  };
+  return store;
+}
