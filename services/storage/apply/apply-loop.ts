@@ -1,0 +1,102 @@
+import type { Store } from '../../../libs/mvcc';
+import type { LogEntry } from '../../../proto/gen/hexad';
+import { limits } from '../limits';
+import type { ApplyAttempts } from './attempts';
+import type { StateMachine } from './machine';
+
+export interface ApplyLoopEvents {
+  /** A slice has been applied and its effects can be read: answers leave now. */
+  onSlice(appliedBytes: number): void;
+  /** Apply has killed the process again and again at this index and goes no further. */
+  onHalt(index: number): void;
+  fatal(error: unknown): never;
+}
+
+/**
+ * Applies what raft delivers, in slices short enough that reads and links have their turn in between. It stops for as long as
+ * too much waits to become durable.
+ */
+export class ApplyLoop {
+  private queue: LogEntry[] = [];
+  private at = 0;
+  private bytesQueued = 0;
+  private scheduled = false;
+  private halted = false;
+
+  constructor(
+    private readonly store: Store,
+    private readonly machine: StateMachine,
+    private readonly attempts: ApplyAttempts,
+    private readonly events: ApplyLoopEvents,
+  ) {}
+
+  get queuedBytes(): number {
+    return this.bytesQueued;
+  }
+
+  /** Takes entries in index order; those that are applied already are passed over. Applies at once what fits a slice. */
+  push(entries: readonly LogEntry[]): void {
+    if (this.halted) return;
+    for (const entry of entries) {
+      if (entry.index <= this.store.applied.index) continue;
+      this.queue.push(entry);
+      this.bytesQueued += entry.data.length;
+    }
+    if (!this.scheduled) this.run();
+  }
+
+  /** Forgets what is not applied: it will be delivered again. */
+  reset(): void {
+    this.queue = [];
+    this.at = 0;
+    this.bytesQueued = 0;
+  }
+
+  private run(): void {
+    this.scheduled = false;
+    if (this.at === this.queue.length) return;
+    if (this.store.overloaded) {
+      this.scheduled = true;
+      this.store.whenWritable().then(() => this.run(), this.events.fatal);
+      return;
+    }
+    const bytes = this.applySlice();
+    if (this.at === this.queue.length) this.reset();
+    else if (!this.halted) {
+      this.scheduled = true;
+      setImmediate(() => this.run());
+    }
+    if (bytes >= 0) this.events.onSlice(bytes);
+  }
+
+  /** Bytes of the entries applied; −1: none was. */
+  private applySlice(): number {
+    const first = this.queue[this.at] as LogEntry;
+    if (this.attempts.isPoison(first.index)) {
+      this.halted = true;
+      this.events.onHalt(first.index);
+      return -1;
+    }
+    const end = this.attempts.mustBeAlone(first.index) ? this.at + 1 : this.at + limits.applySliceEntries;
+    const last = Math.min(end, this.queue.length);
+    this.attempts.begin(first.index, (this.queue[last - 1] as LogEntry).index);
+    const bytes = this.applyUntil(last);
+    this.attempts.end();
+    return bytes;
+  }
+
+  private applyUntil(last: number): number {
+    const deadline = performance.now() + limits.applySliceMs;
+    let bytes = 0;
+    while (this.at < last) {
+      const entry = this.queue[this.at] as LogEntry;
+      if (this.attempts.isPoison(entry.index)) break;
+      this.machine.apply(entry);
+      this.at++;
+      bytes += entry.data.length;
+      if ((this.at & 31) === 0 && performance.now() > deadline) break;
+    }
+    this.bytesQueued -= bytes;
+    return bytes;
+  }
+}

@@ -1,0 +1,84 @@
+import { Errors } from '../../../libs/errors';
+import type { Position, RevisionChanges } from '../../../libs/mvcc';
+import { WireError } from '../../../libs/wire';
+import { decodeConfChange, decodeEntry, type LogEntry, LogEntryType } from '../../../proto/gen/hexad';
+import type { ResponseHeaders } from '../headers';
+import type { ReplicatedState } from '../state/state';
+import { AlarmGuard } from './alarm-guard';
+import { refused, type Applier, type ApplyOutcome } from './applier';
+import { Authoriser } from './authoriser';
+import { decodeCommand } from './command';
+import { Executor } from './executor';
+import type { FeedChanges } from './feed-changes';
+import { ConfigurationExecutor } from './members';
+
+/** What applying entries tells the rest of the process, in apply order. */
+export interface ApplySink extends FeedChanges {
+  result(origin: number, sequence: number, outcome: ApplyOutcome, position: Position): void;
+  revisionMade(made: RevisionChanges): void;
+  compactionLogged(): void;
+  /** The first entry of a term has been applied. */
+  termStarted(term: number): void;
+}
+
+/**
+ * Applies the log. Total: bytes that make no sense give a result that says so, the same on every member, and the index
+ * goes on. Anything else that throws is a broken invariant and ends the process.
+ */
+export class StateMachine {
+  private readonly chain: Applier;
+  private readonly configuration: ConfigurationExecutor;
+
+  constructor(
+    private readonly state: ReplicatedState,
+    headers: ResponseHeaders,
+    private readonly sink: ApplySink,
+  ) {
+    this.chain = new Authoriser(state, new AlarmGuard(state, new Executor(state, headers, sink)));
+    this.configuration = new ConfigurationExecutor(state, headers, sink);
+  }
+
+  /** The entry must be the one after the applied index. */
+  apply(entry: LogEntry): void {
+    const { store } = this.state;
+    const before = store.applied;
+    if (entry.index !== before.index + 1) {
+      throw new Error(`entry ${entry.index} does not follow the applied index ${before.index}`);
+    }
+    const compacted = store.compactRevision;
+    if (entry.type === LogEntryType.LOG_CONF) this.applyConfiguration(entry);
+    else if (entry.data.length > 0) this.applyNormal(entry);
+    store.setApplied(entry.index, entry.term);
+    if (store.compactRevision !== compacted) this.sink.compactionLogged();
+    if (entry.term > before.term) this.sink.termStarted(entry.term);
+  }
+
+  private applyNormal(logEntry: LogEntry): void {
+    const entry = readable(() => decodeEntry(logEntry.data));
+    if (entry === undefined) return;
+    const command = readable(() => decodeCommand(entry));
+    const outcome = command === undefined ? refused(Errors.MalformedRequest) : this.chain.apply(command, logEntry);
+    this.report(entry.origin, entry.sequence, outcome, logEntry);
+  }
+
+  private applyConfiguration(logEntry: LogEntry): void {
+    const change = readable(() => decodeConfChange(logEntry.data));
+    if (change === undefined) return;
+    this.report(change.origin, change.sequence, this.configuration.apply(change, logEntry), logEntry);
+  }
+
+  private report(origin: number, sequence: number, outcome: ApplyOutcome, position: Position): void {
+    if (outcome.made !== undefined) this.sink.revisionMade(outcome.made);
+    this.sink.result(origin, sequence, outcome, position);
+  }
+}
+
+/** `undefined` when the bytes are not what they should be. */
+function readable<T>(decode: () => T): T | undefined {
+  try {
+    return decode();
+  } catch (error) {
+    if (error instanceof WireError) return undefined;
+    throw error;
+  }
+}

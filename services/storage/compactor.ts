@@ -1,0 +1,54 @@
+import type { Store } from '../../libs/mvcc';
+import { limits } from './limits';
+
+/** Deletes compacted versions in the background, a slice per turn of the event loop, between applies. */
+export class Compactor {
+  private running = false;
+  private closed = false;
+  private waiting: (() => void)[] = [];
+
+  constructor(
+    private readonly store: Store,
+    private readonly fatal: (error: unknown) => never,
+  ) {}
+
+  /** Also at start-up: a compaction that was logged before a crash goes on. */
+  start(): void {
+    if (this.running || this.closed) return;
+    this.running = true;
+    setImmediate(() => this.step());
+  }
+
+  /** Runs once everything compacted so far is gone from the file. */
+  afterwards(callback: () => void): void {
+    this.waiting.push(callback);
+    this.start();
+  }
+
+  close(): void {
+    this.closed = true;
+  }
+
+  private step(): void {
+    if (this.closed) return;
+    if (this.store.overloaded) {
+      this.store.whenWritable().then(() => this.step(), this.fatal);
+      return;
+    }
+    if (!this.store.compactSlice(limits.compactionSliceRows)) {
+      setImmediate(() => this.step());
+      return;
+    }
+    this.running = false;
+    this.finish();
+  }
+
+  private finish(): void {
+    if (this.waiting.length === 0) return;
+    const waiting = this.waiting;
+    this.waiting = [];
+    this.store.flush().then(() => {
+      for (const callback of waiting) callback();
+    }, this.fatal);
+  }
+}

@@ -1,0 +1,32 @@
+import { randomBytes } from 'node:crypto';
+import type { ProcessConfig } from '../../libs/config';
+import { QUOTA_BYTES_DEFAULT } from '../../libs/limits';
+import type { Identity } from './state/ids';
+
+export interface StorageConfig {
+  readonly identity: Identity;
+  readonly name: string;
+  readonly clientUrls: readonly string[];
+  readonly storeDir: string;
+  /** Bytes; 0: no quota. */
+  readonly quotaBytes: number;
+  /** Random nonce of this process's own proposals, from 1 to below 2^52. */
+  readonly origin: number;
+}
+
+export function storageConfig(config: ProcessConfig): StorageConfig {
+  return {
+    identity: { clusterId: BigInt(`0x${config.clusterId}`), memberId: BigInt(`0x${config.memberId}`) },
+    name: config.name,
+    clientUrls: config.urls.advertiseClient,
+    storeDir: config.paths.storeDir,
+    quotaBytes: quotaBytes(config.limits.quotaBackendBytes),
+    origin: Number(BigInt.asUintN(52, randomBytes(8).readBigUInt64BE())) || 1,
+  };
+}
+
+/** As etcd: 0 stands for the default, a negative value turns the quota off. */
+function quotaBytes(configured: number): number {
+  if (configured < 0) return 0;
+  return configured === 0 ? QUOTA_BYTES_DEFAULT : configured;
+}

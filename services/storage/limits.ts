@@ -1,0 +1,29 @@
+import { BATCH_BYTES_SOFT_MAX, LINK_QUEUE_BYTES_MAX } from '../../libs/limits';
+
+/** The bounds of this process alone; those it shares with others are in libs/limits. */
+export const limits = {
+  /** Bytes a subscriber of results, events or feeds may leave unread before it is disconnected. */
+  subscriberBufferedBytesMax: LINK_QUEUE_BYTES_MAX,
+  /** Payload bytes after which a message of results, events or feeds is closed and another begun. */
+  messageBytesTarget: BATCH_BYTES_SOFT_MAX,
+  /** Largest previous value that is sent along with a live event; larger ones are fetched when a watcher wants them. */
+  eventPreviousBytesMax: 64 * 1024,
+  /** Default and largest size of one chunk of history. */
+  historyChunkBytes: BATCH_BYTES_SOFT_MAX,
+  /** Leases in one message of a feed's full copy. */
+  feedLeasesPerMessage: 1_000,
+  /** Reads that wait for an index, by count and by payload bytes. */
+  waitingReadsMax: 65_536,
+  waitingReadBytesMax: 64 * 1024 * 1024,
+  /** Entries and milliseconds after which apply yields to reads and links. */
+  applySliceEntries: 512,
+  applySliceMs: 10,
+  /** Rows a slice of physical compaction reads. */
+  compactionSliceRows: 256,
+  eventHeartbeatMs: 100,
+  durabilityReportMs: 100,
+  /** How often own proposals that had no effect yet are made again. */
+  ownProposalRetryMs: 1_000,
+  /** Applied bytes after which the space in use is measured again. */
+  quotaCheckBytes: 256 * 1024,
+} as const;

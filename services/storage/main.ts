@@ -1,0 +1,4 @@
+import { runProcess } from '../../libs/process';
+import { startStorage } from './server';
+
+runProcess('storage', startStorage);

@@ -1,0 +1,150 @@
+import type { Logger } from '../../libs/process';
+import { type Channel, createLink, type Link } from '../../libs/rpc';
+import { encodeAlarmRequest } from '../../proto/gen/etcdserverpb';
+import {
+  decodeProposeReplyBatch,
+  decodeRaftStatus,
+  encodeClusterVersion,
+  encodeEntry,
+  encodeMemberAttributes,
+  encodeProposeBatch,
+  encodeRaftStatusRequest,
+  EntryKind,
+  RAFT_PATHS,
+} from '../../proto/gen/hexad';
+import type { ResultsFeed } from './feeds/results';
+import type { Gate } from './gate';
+import { limits } from './limits';
+import { Alarm } from './state/alarms';
+import type { Identity } from './state/ids';
+import type { ReplicatedState } from './state/state';
+
+/** What this version of the cluster calls itself, decided once through the log. */
+const CLUSTER_VERSION = '3.7.0';
+
+export interface OwnProposalsOptions {
+  readonly channel: Channel;
+  readonly state: ReplicatedState;
+  readonly identity: Identity;
+  readonly gate: Gate;
+  readonly results: ResultsFeed;
+  readonly logger: Logger;
+  /** Random nonce of this process, below 2^52. */
+  readonly origin: number;
+  readonly name: string;
+  readonly clientUrls: readonly string[];
+  /** True while the space in use is at or over the quota. */
+  readonly isOverQuota: () => boolean;
+}
+
+/**
+ * What storage itself asks the log for: the member's name and client URLs, the cluster version (the leader's storage) and the
+ * alarm that space runs out. Each is compared with the state and proposed until the state agrees; a lost proposal is
+ * simply made again later, since all three are idempotent.
+ */
+export class OwnProposals {
+  private readonly proposals: Link;
+  private readonly status: Link;
+  private readonly underWay = new Map<number, number>();
+  private sequence = 0;
+  private leaderId = 0n;
+  private timer: NodeJS.Timeout | undefined;
+  private closed = false;
+
+  constructor(private readonly options: OwnProposalsOptions) {
+    const { channel, gate, results, origin } = options;
+    results.listen(origin, (sequence) => this.settled(sequence));
+    this.proposals = createLink({
+      channel,
+      path: RAFT_PATHS.Propose,
+      onOpen: () => this.reconsider(),
+      onMessage: (message) => {
+        for (const reply of decodeProposeReplyBatch(message).replies) {
+          if (reply.origin === origin) this.refused(reply.sequence, reply.error);
+        }
+      },
+      onClose: () => this.underWay.clear(),
+    });
+    this.status = createLink({
+      channel,
+      path: RAFT_PATHS.Status,
+      firstMessage: () => encodeRaftStatusRequest({}),
+      onMessage: (message) => {
+        this.leaderId = decodeRaftStatus(message).leaderId;
+        this.reconsider();
+      },
+    });
+    gate.whenOpen(() => this.reconsider());
+  }
+
+  /** Compares what should be with what is. Cheap when all is well; called after every slice of apply. */
+  reconsider(): void {
+    if (this.closed || !this.options.gate.isOpen) return;
+    this.publishMember();
+    this.decideVersion();
+    this.raiseAlarm();
+  }
+
+  close(): void {
+    this.closed = true;
+    clearTimeout(this.timer);
+    this.proposals.close();
+    this.status.close();
+  }
+
+  private publishMember(): void {
+    const { state, identity, name, clientUrls } = this.options;
+    const member = state.members.get(identity.memberId);
+    if (member === undefined || (member.name === name && sameList(member.clientUrls, clientUrls))) return;
+    const body = { id: identity.memberId, name, clientUrls };
+    this.propose(EntryKind.ENTRY_MEMBER_ATTRIBUTES, () => encodeMemberAttributes(body));
+  }
+
+  private decideVersion(): void {
+    const { state, identity } = this.options;
+    if (state.clusterVersion !== '' || this.leaderId !== identity.memberId) return;
+    this.propose(EntryKind.ENTRY_CLUSTER_VERSION, () => encodeClusterVersion({ version: CLUSTER_VERSION }));
+  }
+
+  private raiseAlarm(): void {
+    const { state, identity, isOverQuota } = this.options;
+    if (state.alarms.hasFor(Alarm.NOSPACE, identity.memberId) || !isOverQuota()) return;
+    const request = { action: 1, memberID: identity.memberId, alarm: Alarm.NOSPACE };
+    this.propose(EntryKind.ENTRY_ALARM, () => encodeAlarmRequest(request));
+  }
+
+  private propose(kind: number, body: () => Uint8Array): void {
+    this.retryLater();
+    if (this.underWay.has(kind) || this.leaderId === 0n || !this.proposals.isOpen) return;
+    const { origin, logger } = this.options;
+    const sequence = ++this.sequence;
+    this.underWay.set(kind, sequence);
+    const entry = encodeEntry({ origin, sequence, kind, body: body(), internal: true });
+    this.proposals.send(encodeProposeBatch({ proposals: [{ origin, sequence, entry }] }));
+    logger.debug({ kind, sequence }, 'proposed on own behalf');
+  }
+
+  private settled(sequence: number): void {
+    for (const [kind, waiting] of this.underWay) if (waiting === sequence) this.underWay.delete(kind);
+  }
+
+  private refused(sequence: number, error: number): void {
+    this.options.logger.debug({ sequence, error }, 'own proposal refused');
+    this.settled(sequence);
+  }
+
+  /** Whatever has had no effect by then is taken for lost. */
+  private retryLater(): void {
+    if (this.timer !== undefined || this.closed) return;
+    this.timer = setTimeout(() => {
+      this.timer = undefined;
+      this.underWay.clear();
+      this.reconsider();
+    }, limits.ownProposalRetryMs);
+    this.timer.unref();
+  }
+}
+
+function sameList(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((each, i) => each === b[i]);
+}

@@ -1,0 +1,56 @@
+import { Errors } from '../../../libs/errors';
+import { authoriseRead, authoriseTxn } from '../../../libs/rbac';
+import type { BatchCall, BatchPeer } from '../../../libs/rpc';
+import {
+  decodeRangeRequest,
+  decodeTxnRequest,
+  type TxnRequest,
+  writeTxnResponse,
+} from '../../../proto/gen/etcdserverpb';
+import { StorageMethod } from '../../../proto/gen/hexad';
+import { mvccError } from '../mvcc-errors';
+import { refusedRead, type ReadContext, type ReadEntry } from './read-context';
+
+export function keyReads(context: ReadContext): ReadEntry[] {
+  return [
+    [StorageMethod.STORAGE_RANGE, (call, peer) => range(context, call, peer)],
+    [StorageMethod.STORAGE_TXN, (call, peer) => txn(context, call, peer)],
+  ];
+}
+
+/** The answer's bytes come from the store as they are: no object is made of a key. */
+function range({ state, headers }: ReadContext, call: BatchCall, peer: BatchPeer): void {
+  const request = decodeRangeRequest(call.payload);
+  const { auth, store } = state;
+  if (auth.enabled && refusedRead(call, peer, authoriseRead(auth, call, request.key, request.rangeEnd))) return;
+  const outcome = store.rangeEncoded(request, headers.encoded(store.revision, store.applied.term));
+  if (outcome.ok) peer.reply(call.id, 0, outcome.value);
+  else peer.reply(call.id, mvccError(outcome.error).id);
+}
+
+const NO_LEASES = { leaseExists: (): boolean => false };
+
+function txn({ state, headers, keysOfLease }: ReadContext, call: BatchCall, peer: BatchPeer): void {
+  const request = decodeTxnRequest(call.payload);
+  const { auth, store } = state;
+  if (!isReadOnly(request)) {
+    peer.reply(call.id, Errors.UnknownMethod.id);
+    return;
+  }
+  if (refusedRead(call, peer, authoriseTxn(auth, call, request, keysOfLease))) return;
+  const outcome = store.txn(request, NO_LEASES);
+  if (!outcome.ok) {
+    peer.reply(call.id, mvccError(outcome.error).id);
+    return;
+  }
+  const { succeeded, responses } = outcome.value.response;
+  const body = { succeeded, responses };
+  peer.reply(call.id, 0, headers.response(writeTxnResponse, body, store.revision, store.applied.term));
+}
+
+/** Only direct ranges, as in etcd: a nested transaction goes through the log. */
+function isReadOnly(request: TxnRequest): boolean {
+  return [...request.success, ...request.failure].every(
+    (op) => op.requestPut === undefined && op.requestDeleteRange === undefined && op.requestTxn === undefined,
+  );
+}

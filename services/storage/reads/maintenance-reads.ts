@@ -1,0 +1,96 @@
+import { Errors, UNCATALOGUED_ID } from '../../../libs/errors';
+import { authoriseRoot } from '../../../libs/rbac';
+import type { BatchCall, BatchPeer } from '../../../libs/rpc';
+import { decodeHashKVRequest, writeHashKVResponse, writeHashResponse } from '../../../proto/gen/etcdserverpb';
+import { encodeStorageStatus, StorageMethod } from '../../../proto/gen/hexad';
+import { mvccError } from '../mvcc-errors';
+import { Alarm, type RaisedAlarm } from '../state/alarms';
+import { refusedRead, replyWith, type ReadContext, type ReadEntry } from './read-context';
+
+/** Version of the storage schema as etcd names it. */
+const STORAGE_VERSION = '3.7.0';
+
+export function maintenanceReads(context: ReadContext): ReadEntry[] {
+  return [
+    [StorageMethod.STORAGE_STATUS, (call, peer) => status(context, call, peer)],
+    [StorageMethod.STORAGE_HASH, (call, peer) => hash(context, call, peer)],
+    [StorageMethod.STORAGE_HASH_KV, (call, peer) => hashKv(context, call, peer)],
+    [StorageMethod.STORAGE_DEFRAGMENT, (call, peer) => defragment(context, call, peer)],
+  ];
+}
+
+/** For processes of the member, which ask without a user; the proxy checks a client's rights before it asks. */
+function status({ state, quotaBytes }: ReadContext, call: BatchCall, peer: BatchPeer): void {
+  const { store, alarms } = state;
+  const sizes = store.sizes();
+  const payload = encodeStorageStatus({
+    revision: store.revision,
+    compactRevision: Math.max(0, store.compactRevision),
+    appliedIndex: store.applied.index,
+    durableIndex: store.durable.index,
+    appliedTerm: store.applied.term,
+    dbSize: sizes.file,
+    dbSizeInUse: sizes.inUse,
+    quota: quotaBytes,
+    storageVersion: STORAGE_VERSION,
+    clusterVersion: state.clusterVersion,
+    errors: alarms.list(Alarm.NONE).map(alarmText),
+  });
+  peer.reply(call.id, 0, payload);
+}
+
+function alarmText({ memberID, alarm }: RaisedAlarm): string {
+  return `memberID:${memberID} alarm:${alarm === Alarm.NOSPACE ? 'NOSPACE' : 'CORRUPT'}`;
+}
+
+/** etcd's Hash covers its file's buckets and serves debugging only; here it is the hash of the keys' history. */
+function hash(context: ReadContext, call: BatchCall, peer: BatchPeer): void {
+  if (refusedRead(call, peer, authoriseRoot(context.state.auth, call))) return;
+  answerLater(context, call, peer, 0, (result) =>
+    replyWith(context, call, peer, writeHashResponse, { hash: result.hash }),
+  );
+}
+
+function hashKv(context: ReadContext, call: BatchCall, peer: BatchPeer): void {
+  if (refusedRead(call, peer, authoriseRoot(context.state.auth, call))) return;
+  const { revision } = decodeHashKVRequest(call.payload);
+  if (revision > context.state.store.revision) {
+    peer.reply(call.id, Errors.FutureRev.id);
+    return;
+  }
+  answerLater(context, call, peer, Math.max(0, Number(revision)), (result) =>
+    replyWith(context, call, peer, writeHashKVResponse, result),
+  );
+}
+
+interface HashResult {
+  readonly hash: number;
+  readonly compactRevision: number;
+  readonly hashRevision: number;
+}
+
+/** Hashing reads everything, in slices between applies. */
+function answerLater(
+  context: ReadContext,
+  call: BatchCall,
+  peer: BatchPeer,
+  revision: number,
+  answer: (result: HashResult) => void,
+): void {
+  void context.state.store.hashKv(revision, nextTurn).then((outcome) => {
+    if (outcome.ok) answer(outcome.value);
+    else peer.reply(call.id, mvccError(outcome.error).id);
+  });
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}
+
+/** Refused rather than pretended: the file can't be rewritten yet. */
+function defragment({ state }: ReadContext, call: BatchCall, peer: BatchPeer): void {
+  if (refusedRead(call, peer, authoriseRoot(state.auth, call))) return;
+  peer.reply(call.id, UNCATALOGUED_ID, undefined, undefined, 'etcdserver: defragmentation is not supported yet');
+}

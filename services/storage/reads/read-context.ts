@@ -1,0 +1,37 @@
+import type { CatalogueError } from '../../../libs/errors';
+import type { KeysOfLease } from '../../../libs/rbac';
+import type { BatchCall, BatchPeer } from '../../../libs/rpc';
+import type { Writer } from '../../../libs/wire';
+import type { ResponseHeaders } from '../headers';
+import type { ReplicatedState } from '../state/state';
+import type { ReadMethod } from './read-server';
+
+/** What the read methods share. */
+export interface ReadContext {
+  readonly state: ReplicatedState;
+  readonly headers: ResponseHeaders;
+  /** Effective quota in bytes; 0: none. */
+  readonly quotaBytes: number;
+  readonly keysOfLease: KeysOfLease;
+}
+
+export type ReadEntry = readonly [method: number, handler: ReadMethod];
+
+/** Replies with an error, or returns false when there is none. */
+export function refusedRead(call: BatchCall, peer: BatchPeer, error: CatalogueError | undefined): boolean {
+  if (error === undefined) return false;
+  peer.reply(call.id, error.id);
+  return true;
+}
+
+/** Replies with a response whose header carries the current revision. */
+export function replyWith<T>(
+  context: ReadContext,
+  call: BatchCall,
+  peer: BatchPeer,
+  write: (w: Writer, body: T) => void,
+  body: T,
+): void {
+  const { store } = context.state;
+  peer.reply(call.id, 0, context.headers.response(write, body, store.revision, store.applied.term));
+}

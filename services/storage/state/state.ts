@@ -1,0 +1,59 @@
+import type { Store } from '../../../libs/mvcc';
+import type { AuthState } from '../../../libs/rbac';
+import { AlarmTable } from './alarms';
+import { openAuthState } from './auth-rows';
+import { idKey, type Identity } from './ids';
+import { LeaseTable } from './leases';
+import { MemberTable } from './members';
+import { TokenTable } from './tokens';
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+const IDENTITY = encoder.encode('identity');
+const CLUSTER_VERSION = encoder.encode('clusterVersion');
+
+/** Everything the log has decided: the store's keys and the small tables beside them. Changed only by apply. */
+export interface ReplicatedState {
+  readonly store: Store;
+  readonly auth: AuthState;
+  readonly leases: LeaseTable;
+  readonly alarms: AlarmTable;
+  readonly members: MemberTable;
+  readonly tokens: TokenTable;
+  /** Empty until decided. */
+  clusterVersion: string;
+}
+
+export function openState(store: Store): ReplicatedState {
+  const version = store.table('meta').get(CLUSTER_VERSION);
+  return {
+    store,
+    auth: openAuthState(store),
+    leases: new LeaseTable(store.table('lease'), store.table('leaseKeys')),
+    alarms: new AlarmTable(store.table('alarm')),
+    members: new MemberTable(store.table('members'), store.table('membersRemoved')),
+    tokens: new TokenTable(),
+    clusterVersion: version === undefined ? '' : decoder.decode(version),
+  };
+}
+
+export function setClusterVersion(state: ReplicatedState, version: string): void {
+  state.clusterVersion = version;
+  state.store.table('meta').put(CLUSTER_VERSION, encoder.encode(version));
+}
+
+/** Whose store this is; undefined for one that nothing was applied to yet. */
+export function storedIdentity(store: Store): Identity | undefined {
+  const row = store.table('meta').get(IDENTITY);
+  if (row === undefined) return undefined;
+  const view = new DataView(row.buffer, row.byteOffset, row.byteLength);
+  return { clusterId: view.getBigUint64(0), memberId: view.getBigUint64(8) };
+}
+
+/** Becomes durable with the next entry. */
+export function saveIdentity(store: Store, identity: Identity): void {
+  const row = new Uint8Array(16);
+  row.set(idKey(identity.clusterId));
+  row.set(idKey(identity.memberId), 8);
+  store.table('meta').put(IDENTITY, row);
+}

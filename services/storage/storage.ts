@@ -1,0 +1,189 @@
+import type { Store } from '../../libs/mvcc';
+import type { Logger } from '../../libs/process';
+import type { Channel, Handlers } from '../../libs/rpc';
+import { type LogEntry, STORAGE_PATHS } from '../../proto/gen/hexad';
+import { ApplyLoop } from './apply/apply-loop';
+import { ApplyAttempts } from './apply/attempts';
+import { StateMachine } from './apply/machine';
+import { Compactor } from './compactor';
+import type { StorageConfig } from './config';
+import { EventsFeed } from './feeds/events';
+import { StateFeed } from './feeds/feed';
+import { HistoryServer } from './feeds/history';
+import { ResultsFeed } from './feeds/results';
+import { Gate } from './gate';
+import { ResponseHeaders } from './headers';
+import { limits } from './limits';
+import { Outputs } from './outputs';
+import { OwnProposals } from './own-proposals';
+import { RaftLink } from './raft-link';
+import { createReadMethods } from './reads/methods';
+import { ReadServer } from './reads/read-server';
+import { openState, type ReplicatedState, saveIdentity, storedIdentity } from './state/state';
+
+export interface StorageOptions {
+  readonly config: StorageConfig;
+  readonly store: Store;
+  readonly logger: Logger;
+  readonly fatal: (error: unknown) => never;
+  /** To `raft.sock`: delivery of entries. */
+  readonly deliver: Channel;
+  /** To `raft.sock`: own proposals and status. */
+  readonly control: Channel;
+}
+
+/** The storage process without its listener: entries in from raft, results, events, feeds and reads out. */
+export class Storage {
+  readonly handlers: Handlers;
+  private readonly state: ReplicatedState;
+  private readonly gate = new Gate();
+  private readonly results = new ResultsFeed();
+  private readonly events: EventsFeed;
+  private readonly compactor: Compactor;
+  private readonly outputs: Outputs;
+  private readonly reads: ReadServer;
+  private readonly attempts: ApplyAttempts;
+  private readonly loop: ApplyLoop;
+  private readonly raft: RaftLink;
+  private readonly own: OwnProposals;
+  private isEmpty: boolean;
+  /** Raft's commit when we first met: what must be applied before anything is served. */
+  private openAt: number | undefined;
+  private readonly durabilityTimer: NodeJS.Timeout;
+  private appliedBytes = 0;
+  private overQuota = false;
+  private quotaCheckDue = 0;
+
+  constructor(private readonly options: StorageOptions) {
+    const { config, store, fatal } = options;
+    const { identity } = config;
+    const headers = new ResponseHeaders(identity);
+    this.isEmpty = storedIdentity(store) === undefined;
+    this.state = openState(store);
+    this.events = new EventsFeed(store, identity, this.gate);
+    const feed = new StateFeed(this.state, identity, this.gate);
+    this.compactor = new Compactor(store, fatal);
+    this.outputs = new Outputs(this.results, this.events, feed, this.compactor);
+    this.reads = new ReadServer(store, this.gate, createReadMethods(this.readContext(headers)));
+    const history = new HistoryServer(store, identity, this.gate);
+    this.handlers = {
+      stream: {
+        [STORAGE_PATHS.Read]: this.reads.handler,
+        [STORAGE_PATHS.Results]: (call) => this.results.serve(call),
+        [STORAGE_PATHS.Events]: (call) => this.events.serve(call),
+        [STORAGE_PATHS.History]: (call) => history.serve(call),
+        [STORAGE_PATHS.Feed]: (call) => feed.serve(call),
+      },
+    };
+    this.attempts = new ApplyAttempts(config.storeDir);
+    this.loop = this.createLoop(new StateMachine(this.state, headers, this.outputs));
+    this.measureSpace();
+    this.raft = this.createRaftLink();
+    this.own = this.createOwnProposals();
+    // Commits follow the answers by a timer of the store's own; raft learns of them a little later still.
+    this.durabilityTimer = setInterval(() => this.raft.acknowledge(), limits.durabilityReportMs);
+    this.durabilityTimer.unref();
+    if (store.isCompacting) this.compactor.start();
+  }
+
+  /** Takes no more entries and makes everything durable. */
+  async close(): Promise<void> {
+    this.raft.close();
+    this.own.close();
+    this.events.close();
+    this.compactor.close();
+    clearInterval(this.durabilityTimer);
+    this.loop.reset();
+    await this.options.store.close();
+    this.attempts.close();
+  }
+
+  private readContext(headers: ResponseHeaders) {
+    const { state } = this;
+    const { quotaBytes } = this.options.config;
+    return { state, headers, quotaBytes, keysOfLease: (lease: bigint) => state.leases.keysOf(lease) };
+  }
+
+  private createLoop(machine: StateMachine): ApplyLoop {
+    const { store, logger, fatal } = this.options;
+    return new ApplyLoop(store, machine, this.attempts, {
+      onSlice: (bytes) => this.afterSlice(bytes),
+      onHalt: (index) => logger.fatal({ index }, 'apply halts: this entry has ended the process again and again'),
+      fatal,
+    });
+  }
+
+  private createRaftLink(): RaftLink {
+    const { deliver, store, logger, fatal, config } = this.options;
+    return new RaftLink({
+      channel: deliver,
+      store,
+      identity: config.identity,
+      isEmpty: () => this.isEmpty,
+      logger,
+      fatal,
+      onConnecting: () => this.loop.reset(),
+      onEntries: (entries, commitIndex) => this.receive(entries, commitIndex),
+      queuedBytes: () => this.loop.queuedBytes,
+    });
+  }
+
+  private createOwnProposals(): OwnProposals {
+    const { control, logger, config } = this.options;
+    return new OwnProposals({
+      channel: control,
+      state: this.state,
+      identity: config.identity,
+      gate: this.gate,
+      results: this.results,
+      logger,
+      origin: config.origin,
+      name: config.name,
+      clientUrls: config.clientUrls,
+      isOverQuota: () => this.isOverQuota(),
+    });
+  }
+
+  private receive(entries: readonly LogEntry[], commitIndex: number): void {
+    this.openAt ??= commitIndex;
+    if (this.isEmpty && entries.length > 0) {
+      // In the same transaction as the first entry, which is applied in this very turn.
+      this.isEmpty = false;
+      saveIdentity(this.options.store, this.options.config.identity);
+    }
+    this.loop.push(entries);
+    this.openWhenCaughtUp();
+  }
+
+  private afterSlice(bytes: number): void {
+    const { store } = this.options;
+    this.outputs.flush(store.applied.index);
+    this.openWhenCaughtUp();
+    this.reads.afterApply();
+    this.raft.acknowledge();
+    this.raft.relieve();
+    this.appliedBytes += bytes;
+    if (this.appliedBytes >= this.quotaCheckDue) this.measureSpace();
+    this.own.reconsider();
+  }
+
+  private openWhenCaughtUp(): void {
+    if (this.gate.isOpen || this.openAt === undefined || this.options.store.applied.index < this.openAt) return;
+    this.options.logger.info({ index: this.openAt, revision: this.options.store.revision }, 'storage serves');
+    this.gate.open();
+  }
+
+  /** Measured again while it is so: space may have been made since. */
+  private isOverQuota(): boolean {
+    if (this.overQuota) this.measureSpace();
+    return this.overQuota;
+  }
+
+  private measureSpace(): void {
+    this.quotaCheckDue = this.appliedBytes + limits.quotaCheckBytes;
+    const { quotaBytes } = this.options.config;
+    if (quotaBytes === 0) return;
+    const { inUse, overlay } = this.options.store.sizes();
+    this.overQuota = inUse + overlay >= quotaBytes;
+  }
+}
