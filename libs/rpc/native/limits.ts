@@ -1,0 +1,38 @@
+import { messagePrefixBytes } from './constants';
+
+/** What a peer may hold in flight towards us: windows that links fill in one go, and bounds that stop abuse. */
+export const streamWindow = 4 * 1024 * 1024;
+export const connectionWindow = 16 * 1024 * 1024;
+/** SETTINGS_MAX_HEADER_LIST_SIZE. */
+export const maxHeaderListBytes = 256 * 1024;
+/** One header block with its CONTINUATION frames; Huffman coding cannot make a legal list larger than itself. */
+export const maxHeaderBlockBytes = maxHeaderListBytes;
+export const maxContinuations = 64;
+
+/** Above this much unsent output frames wait in their streams. */
+export const outputHighBytes = 256 * 1024;
+/** Answers to control frames that a peer lets pile up unread. */
+export const controlBacklogBytes = 256 * 1024;
+/** Unary answers that wait for windows or for the socket, per connection. */
+export const replyBacklogBytes = 64 * 1024 * 1024;
+/** Incomplete messages, per connection. */
+export const assemblyBytes = 64 * 1024 * 1024;
+
+/**
+ * Cheap frames that make work for nothing are paid from an allowance that refills with time: units per second and the most
+ * that can be saved up.
+ */
+export const abuseRefillPerSecond = 100_000;
+export const abuseAllowance = 1_000_000;
+export const AbuseCost = {
+  settings: 200,
+  reset: 100,
+  ping: 20,
+  emptyFrame: 20,
+  refusedStream: 100,
+  priority: 2,
+  unknownFrame: 2,
+  windowUpdate: 1,
+} as const;
+
+if (streamWindow < messagePrefixBytes || connectionWindow < streamWindow) throw new Error('windows');
