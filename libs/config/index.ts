@@ -11,4 +11,4 @@ export {
 } from './flag-values';
 export { memberConfig, type MemberConfig, processConfig } from './member-config';
 export { clusterId, formatId, memberId, parseInitialCluster } from './membership';
-export { PROCESS_NAMES, type ProcessConfig, type ProcessName } from './process-config';
+export { PROCESS_NAMES, type ProcessConfig, type ProcessName, type TlsFiles } from './process-config';
