@@ -38,15 +38,28 @@ export function transferLeader(state: RaftState, to: NodeId): TransferResult {
   return 'ok';
 }
 
+/**
+ * A leader that was removed leads on, without a say and without new proposals, until a voter took over. Were it to step
+ * down at once, the last other voter might hold the removal without knowing that it is committed, need this member's vote
+ * for every election, and never get it against this longer log.
+ */
+export function retire(state: RaftState, tried: NodeId): void {
+  const voters = state.members.voterPeers().sort((a, b) => b.match - a.match);
+  const successor = voters.find((progress) => progress.id !== tried) ?? voters[0];
+  if (successor !== undefined) transferLeader(state, successor.id);
+}
+
 /** One tick of a leader. */
 export function tickLeader(state: RaftState): void {
   const { config } = state;
   state.electionElapsed++;
   state.heartbeatElapsed++;
   if (state.electionElapsed >= config.electionTicks) {
+    const { transferee } = state;
     state.electionElapsed = 0;
     state.transferee = NO_NODE;
     if (config.checkQuorum && !keepsQuorum(state)) return;
+    if (!state.members.selfIsVoter) retire(state, transferee);
   }
   if (state.heartbeatElapsed < config.heartbeatTicks) return;
   state.heartbeatElapsed = 0;

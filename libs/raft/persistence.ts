@@ -6,6 +6,7 @@ interface PendingWrite {
   lastIndex: LogIndex;
   readonly term: Term;
   readonly vote: NodeId;
+  readonly commit: LogIndex;
   readonly snapshotIndex: LogIndex;
 }
 
@@ -23,15 +24,13 @@ export class Persistence {
   private readonly pending: PendingWrite[] = [];
   /** The number of the last Ready made. */
   number = 0;
-  /** Term and vote as last handed over, and as known to be synced. */
-  private given: Pick<HardState, 'term' | 'vote'>;
-  private synced: Pick<HardState, 'term' | 'vote'>;
-  private givenCommit: LogIndex;
+  /** As last handed over, and as known to be synced. */
+  private given: HardState;
+  private synced: HardState;
 
-  constructor({ term, vote, commit }: HardState) {
-    this.given = { term, vote };
-    this.synced = this.given;
-    this.givenCommit = commit;
+  constructor(hardState: HardState) {
+    this.given = hardState;
+    this.synced = hardState;
   }
 
   /** Nothing is under way. */
@@ -45,7 +44,7 @@ export class Persistence {
   }
 
   commitChanged(commit: LogIndex): boolean {
-    return this.givenCommit !== commit;
+    return this.given.commit !== commit;
   }
 
   /** These very term and vote are synced. */
@@ -53,15 +52,22 @@ export class Persistence {
     return this.synced.term === term && this.synced.vote === vote;
   }
 
+  isCommitGiven(index: LogIndex): boolean {
+    return this.given.commit >= index;
+  }
+
+  isCommitSynced(index: LogIndex): boolean {
+    return this.synced.commit >= index;
+  }
+
   give(hardState: HardState): void {
-    if (this.voteChanged(hardState.term, hardState.vote)) this.given = hardState;
-    this.givenCommit = hardState.commit;
+    this.given = hardState;
   }
 
   /** A write that must be synced leaves with this Ready. */
   begin(lastIndex: LogIndex, snapshotIndex: LogIndex): void {
-    const { term, vote } = this.given;
-    this.pending.push({ number: this.number, lastIndex, term, vote, snapshotIndex });
+    const { term, vote, commit } = this.given;
+    this.pending.push({ number: this.number, lastIndex, term, vote, commit, snapshotIndex });
   }
 
   /** The log was cut from `index` on: what is under way makes durable only what is before. */

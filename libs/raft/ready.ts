@@ -65,11 +65,16 @@ function build(state: RaftState, softState: SoftState | undefined): Ready {
   state.snapshotToGive = undefined;
   const entriesToPersist = log.unstable.handOver();
   const voteChanged = persistence.voteChanged(state.term, state.vote);
-  const mustSync = voteChanged || entriesToPersist.length > 0 || snapshot !== undefined;
+  const confCommitted = hasUnsyncedConfCommit(state);
+  const mustSync =
+    voteChanged ||
+    entriesToPersist.length > 0 ||
+    snapshot !== undefined ||
+    (confCommitted && !persistence.isCommitGiven(state.pendingConfIndex));
   const hardState = changedHardState(state, voteChanged);
   if (mustSync) persistence.begin(log.lastIndex, snapshot?.index ?? 0);
   // Everything a message says depends on its term, so until term and vote are synced nothing leaves at all.
-  const holdAll = !persistence.isVoteSynced(state.term, state.vote);
+  const holdAll = confCommitted || !persistence.isVoteSynced(state.term, state.vote);
   const { messages, messagesAfterPersist } = state.outbox.take(holdAll, persistence.idle);
   return {
     number: persistence.number,
@@ -84,6 +89,14 @@ function build(state: RaftState, softState: SoftState | undefined): Ready {
     droppedReads: state.droppedReads.splice(0),
     softState,
   };
+}
+
+/**
+ * A leader tells nobody that a configuration entry is committed before it has that on disk itself: a member that learns of
+ * its removal shuts down, and a leader that then forgets it in a power cut would for ever wait for that member's vote.
+ */
+function hasUnsyncedConfCommit({ isLeader, pendingConfIndex, log, persistence }: RaftState): boolean {
+  return isLeader && log.commit >= pendingConfIndex && !persistence.isCommitSynced(pendingConfIndex);
 }
 
 function changedHardState(state: RaftState, voteChanged: boolean): HardState | undefined {

@@ -168,7 +168,7 @@ export type ProposeResult =
  */
 export interface Ready {
   readonly number: number;
-  /** Present when term, vote or commit changed. A change of commit alone needs no sync. */
+  /** Present when term, vote or commit changed. A change of commit alone mostly needs no sync: `mustSync` says. */
   readonly hardState: HardState | undefined;
   readonly mustSync: boolean;
   /** Contiguous; replaces everything the WAL holds from the first one's index on. */
@@ -239,7 +239,8 @@ export interface RaftCore {
   transferLeader(to: NodeId): TransferResult;
   /**
    * Applies the configuration entry at `index` (no steps: an entry that was refused or changes nothing here). At or below
-   * the configuration's own index it is ignored. Returns the configuration in force, to be stored with the index.
+   * the configuration's own index it is ignored. Returns the configuration in force, to be stored with the index. A leader
+   * that removes itself leads on (and takes no proposals) until a voter took over: it should not be stopped before.
    */
   applyConfChange(index: LogIndex, steps: readonly ConfStep[]): ConfState;
   /** Takes the work that has come up, undefined when there is none. */

@@ -1,26 +1,13 @@
 import type { ConfState, Message, NodeId, Ready } from '../types';
 import { EntryType } from '../types';
 import { toBytes } from './conf-text';
+import { quietSettings } from './quiet-settings';
 import type { NodeSettings } from './sim-node';
 import { SimNode } from './sim-node';
 import { traceConf, traceEntry, traceMessage, traceReady } from './trace';
 
 // The language of testdata/*.txt. A command is one line; what follows `----` is what it prints. Member lists are `1` or
 // `1,2`; settings are `key=value`.
-
-const DEFAULTS: NodeSettings = {
-  electionTicks: 3,
-  heartbeatTicks: 1,
-  maxInflightMessages: 4,
-  maxInflightBytes: 1_000_000,
-  maxMessageBytes: 1_000_000,
-  maxUncommittedBytes: 1_000_000,
-  maxCommittedBytes: 1_000_000,
-  preVote: true,
-  checkQuorum: true,
-  random: () => 0,
-  nonce: 1,
-};
 
 interface Arguments {
   readonly words: string[];
@@ -217,7 +204,10 @@ export class Scenario {
   /** `cut 1` separates 1 from all, `cut 1 2` this pair, `cut 1->2` one direction. */
   private changeLinks([a, b]: string[], isCut: boolean): void {
     const links = a?.includes('->') ? [a] : this.linksOf(a as string, b);
-    for (const link of links) isCut ? this.cut.add(link) : this.cut.delete(link);
+    for (const link of links) {
+      if (isCut) this.cut.add(link);
+      else this.cut.delete(link);
+    }
   }
 
   private linksOf(a: string, b: string | undefined): string[] {
@@ -267,9 +257,9 @@ function logLine(node: SimNode): string {
 }
 
 function nodeSettings(given: ReadonlyMap<string, string>, nonce: number): NodeSettings {
-  const chosen: Record<string, unknown> = { ...DEFAULTS, nonce };
+  const chosen: Record<string, unknown> = { ...quietSettings, nonce };
   for (const [key, value] of given) {
-    if (!(key in DEFAULTS)) continue;
+    if (!(key in quietSettings)) continue;
     chosen[key] = value === 'true' || value === 'false' ? value === 'true' : Number(value);
   }
   if (given.has('random')) chosen['random'] = () => Number(given.get('random'));

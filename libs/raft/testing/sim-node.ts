@@ -9,6 +9,7 @@ import type {
   RaftConfig,
   Ready,
   SnapshotMetadata,
+  Term,
 } from '../types';
 import { EntryType } from '../types';
 import { parseConfSteps, toText } from './conf-text';
@@ -18,6 +19,7 @@ export type NodeSettings = Omit<RaftConfig, 'id' | 'confState' | 'confIndex' | '
 
 interface Store {
   readonly applied: LogIndex;
+  readonly term: Term;
   readonly conf: ConfState;
   readonly confIndex: LogIndex;
 }
@@ -47,7 +49,7 @@ export class SimNode {
     conf: ConfState,
     start: { readonly index: LogIndex; readonly term: number },
   ) {
-    const store = { applied: start.index, conf, confIndex: start.index };
+    const store = { applied: start.index, term: start.term, conf, confIndex: start.index };
     const hardState = { term: start.term, vote: 0n, commit: start.index };
     this.disk = { log: new MemoryLog(start.index, start.term), hardState, store };
     this.log = this.disk.log.clone();
@@ -85,7 +87,7 @@ export class SimNode {
 
   private install({ index, term, ...conf }: SnapshotMetadata): void {
     this.log.reset(index, term);
-    this.remember({ applied: index, conf, confIndex: index });
+    this.remember({ applied: index, term, conf, confIndex: index });
     this.applied = [];
     this.disk.store = this.store;
   }
@@ -97,7 +99,7 @@ export class SimNode {
       conf = this.raft.applyConfChange(entry.index, parseConfSteps(toText(entry.data)));
       confIndex = entry.index;
     }
-    this.remember({ applied: entry.index, conf, confIndex });
+    this.remember({ applied: entry.index, term: entry.term, conf, confIndex });
   }
 
   private remember(store: Store): void {
@@ -132,16 +134,18 @@ export class SimNode {
   restart(keep: number, nonce: number): void {
     for (const ready of this.unsynced.slice(0, keep)) this.makeDurable(ready);
     this.settings = { ...this.settings, nonce };
+    const { store, hardState, log } = this.disk;
+    // A snapshot was installed and its record in the log was lost: the host finishes the installation.
+    if (log.term(store.applied) !== store.term) log.reset(store.applied, store.term);
     // A store that is ahead of the log's own record of commit: the host raises it.
-    const { store, hardState } = this.disk;
     this.disk.hardState = { ...hardState, commit: Math.max(hardState.commit, store.applied) };
     this.raft = this.start();
   }
 
   /** The store as it is now, for a follower that is too far behind. */
   snapshot(): SnapshotMetadata {
-    const { applied: index, conf } = this.store;
-    return { index, term: this.log.term(index) as number, ...conf };
+    const { applied: index, term, conf } = this.store;
+    return { index, term, ...conf };
   }
 
   compact(index: LogIndex): void {
