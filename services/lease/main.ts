@@ -1,0 +1,4 @@
+import { runProcess } from '../../libs/process';
+import { startLease } from './server';
+
+runProcess('lease', startLease);
