@@ -105,8 +105,7 @@ class SimulatedEngine implements Engine {
       start === undefined ? 0 : firstIndex(rows.length, (i) => compareBytes((rows[i] as Row).key, start) >= 0);
     const to =
       end === undefined ? rows.length : firstIndex(rows.length, (i) => compareBytes((rows[i] as Row).key, end) >= 0);
-    const found = rows.slice(from, Math.max(from, to));
-    return new SimulatedCursor(range.reverse ? found.reverse() : found, this.disk.counters);
+    return new SimulatedCursor(rows, from, Math.max(from, to), range.reverse ?? false, this.disk.counters);
   }
 
   batch(): Batch {
@@ -147,25 +146,28 @@ class SimulatedEngine implements Engine {
 }
 
 class SimulatedCursor implements Cursor {
-  private at = -1;
+  private current: Row | undefined;
 
   constructor(
     private readonly rows: Rows,
+    private from: number,
+    private to: number,
+    private readonly reverse: boolean,
     private readonly counters: { rowsScanned: number },
   ) {}
 
   get key(): Uint8Array {
-    return (this.rows[this.at] as Row).key;
+    return (this.current as Row).key;
   }
 
   get value(): Uint8Array {
-    return (this.rows[this.at] as Row).value;
+    return (this.current as Row).value;
   }
 
   next(): boolean {
-    if (this.at + 1 >= this.rows.length) return false;
+    if (this.from >= this.to) return false;
     this.counters.rowsScanned++;
-    this.at++;
+    this.current = this.rows[this.reverse ? --this.to : this.from++];
     return true;
   }
 
