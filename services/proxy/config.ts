@@ -1,0 +1,91 @@
+import { readFileSync } from 'node:fs';
+import { clientMessageBytesMax, leaseTtlSecondsMin, requestTimeoutMs, watchFragmentBytes } from '../../libs/limits';
+import { StartError } from '../../libs/process';
+import type { Address, TlsServerOptions } from '../../libs/rpc';
+import type { ProcessConfig } from '../../libs/config';
+
+/** What `Status` and `/version` report: the API this member speaks. */
+export const SERVER_VERSION = '3.7.1';
+
+export interface ListenUrl {
+  readonly url: string;
+  readonly address: Address;
+  readonly tls: boolean;
+}
+
+export interface ProxySettings {
+  readonly clusterId: bigint;
+  readonly memberId: bigint;
+  readonly timeoutMs: number;
+  /** A stream with `hasleader` ends after this long without a leader. */
+  readonly leaderlessMaxMs: number;
+  readonly leaseTtlMin: number;
+  readonly messageBytesMax: number;
+  readonly fragmentBytes: number;
+  readonly clientUrls: readonly ListenUrl[];
+  /** HTTP/1.1 has listeners of its own and is not served on the client URLs; empty: it is. */
+  readonly httpUrls: readonly ListenUrl[];
+  readonly metricsUrls: readonly ListenUrl[];
+  readonly tls: TlsServerOptions | undefined;
+}
+
+/** Throws StartError on a URL that can't be listened on and on certificates that can't be read. */
+export function proxySettings(config: ProcessConfig): ProxySettings {
+  const { timing, limits, urls } = config;
+  const settings = {
+    clusterId: BigInt(`0x${config.clusterId}`),
+    memberId: BigInt(`0x${config.memberId}`),
+    timeoutMs: requestTimeoutMs(timing.electionMs),
+    leaderlessMaxMs: 3 * timing.electionMs,
+    leaseTtlMin: leaseTtlSecondsMin(timing.electionMs),
+    messageBytesMax: clientMessageBytesMax(limits.maxRequestBytes),
+    fragmentBytes: watchFragmentBytes(limits.maxRequestBytes),
+    clientUrls: urls.listenClient.map(listenUrl),
+    httpUrls: urls.listenClientHttp.map(listenUrl),
+    metricsUrls: urls.listenMetrics.map(listenUrl),
+    tls: readTls(config),
+  };
+  const secure = [...settings.clientUrls, ...settings.httpUrls, ...settings.metricsUrls].find((one) => one.tls);
+  if (secure !== undefined && settings.tls === undefined) {
+    throw new StartError(
+      `client TLS key/cert (--cert-file, --key-file) must be provided for client secure url ${secure.url}`,
+    );
+  }
+  return settings;
+}
+
+/** `http://host:port`, `https://…`, `unix://path`, `unixs://path`. */
+export function listenUrl(url: string): ListenUrl {
+  const [, scheme = '', rest = ''] = /^(\w+):\/\/(.*)$/.exec(url) ?? [];
+  if (scheme === 'unix' || scheme === 'unixs') {
+    return { url, tls: scheme === 'unixs', address: { kind: 'unix', path: rest } };
+  }
+  const [, host = '', port = ''] = /^(\[[^\]]+\]|[^:/]*):(\d+)\/?$/.exec(rest) ?? [];
+  if ((scheme !== 'http' && scheme !== 'https') || port === '') throw new StartError(`can't listen on ${url}`);
+  const address = { kind: 'tcp', host: host.replace(/^\[|\]$/g, '') || '0.0.0.0', port: Number(port) } as const;
+  return { url, tls: scheme === 'https', address };
+}
+
+function readTls(config: ProcessConfig): TlsServerOptions | undefined {
+  const files = config.tls.client;
+  if (files === null || files.certFile === '') return undefined;
+  const options = {
+    cert: readPem(files.certFile),
+    key: readPem(files.keyFile),
+    clientCertAuth: files.clientCertAuth,
+    minVersion: files.minVersion,
+  };
+  return {
+    ...options,
+    ...(files.trustedCaFile === '' ? {} : { ca: readPem(files.trustedCaFile) }),
+    ...(files.cipherSuites === '' ? {} : { cipherSuites: files.cipherSuites }),
+  };
+}
+
+function readPem(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw new StartError(`can't read ${path}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}

@@ -1,0 +1,165 @@
+import { randomBytes } from 'node:crypto';
+import { Errors, type RpcError } from '../../libs/errors';
+import { parseAddress, type Logger } from '../../libs/process';
+import type { ProcessConfig } from '../../libs/config';
+import type { UnaryRequest } from './requests';
+import { AUTH_PATHS, LEASE_PATHS } from '../../proto/gen/hexad';
+import { authRoutes } from './auth-routes';
+import { Authenticator } from './auth/authenticator';
+import { createJwtVerifier } from './auth/jwt';
+import { clusterRoutes } from './cluster';
+import { type ProxySettings, SERVER_VERSION } from './config';
+import { Headers } from './headers';
+import { healthRoutes } from './health';
+import { kvRoutes } from './kv';
+import { leaseRoutes } from './lease';
+import { Limits } from './limits';
+import { type Links, openLinks } from './links';
+import { maintenanceRoutes } from './maintenance';
+import { MemberView } from './member-view';
+import { Permissions } from './permissions';
+import { ReadPipeline } from './reads';
+import { Router, type RouterOptions } from './router';
+import { SiblingCalls } from './sibling-calls';
+import { HubClient } from './watch/hub-client';
+import { watchRoutes } from './watch/routes';
+import { WritePipeline } from './writes';
+
+const now = (): number => performance.now();
+const afterArrivals = (callback: () => void): void => void setImmediate(callback);
+
+/** 48 random bits, so that nothing of an earlier run of this process can be taken for ours. */
+function randomOrigin(): number {
+  return randomBytes(6).readUIntBE(0, 6);
+}
+
+/** Everything behind the listeners: the pipelines, the view of the member, the links to the siblings and the routes. */
+export class Edge {
+  readonly view: MemberView;
+  readonly writes: WritePipeline;
+  readonly reads: ReadPipeline;
+  readonly hub = new HubClient({ afterArrivals });
+  readonly router: Router;
+  readonly authenticator: Authenticator;
+  readonly headers: Headers;
+  readonly permissions: Permissions;
+  private readonly leases: SiblingCalls;
+  private readonly auth: SiblingCalls;
+  private readonly links: Links;
+  private readonly timer: NodeJS.Timeout;
+  private lastProbeAt = now();
+
+  constructor(
+    private readonly config: ProcessConfig,
+    private readonly settings: ProxySettings,
+    logger: Logger,
+    startTrace: RouterOptions['startTrace'],
+  ) {
+    const { timeoutMs } = settings;
+    this.view = this.createView();
+    this.authenticator = new Authenticator({
+      view: this.view,
+      tokenTtlMs: config.timing.authTokenTtlSeconds * 1000,
+      jwt: config.auth.token.startsWith('jwt') ? createJwtVerifier(config.auth.token) : undefined,
+      timeoutMs,
+      now,
+      wallClock: Date.now,
+    });
+    const { maxRequestBytes } = config.limits;
+    const term = (): number => this.view.term;
+    this.writes = new WritePipeline({ origin: randomOrigin(), maxRequestBytes, timeoutMs, now, afterArrivals, term });
+    this.reads = new ReadPipeline({ timeoutMs, now, afterArrivals, firstContext: randomOrigin() });
+    this.headers = new Headers(this.view, this.writes, this.reads);
+    this.permissions = new Permissions(this.reads, this.view);
+    const slowMs = config.timing.warningUnaryRequestMs;
+    const observer = { slowMs, now, slow: (...args: SlowArguments) => logSlow(logger, ...args) };
+    this.router = new Router({ view: this.view, authenticator: this.authenticator, observer, startTrace });
+    this.leases = this.sibling('lease', LEASE_PATHS.Calls, Errors.NotPrimaryLessor);
+    this.auth = this.sibling('auth', AUTH_PATHS.Calls, Errors.Timeout);
+    this.links = openLinks(config, this);
+    this.addRoutes();
+    this.timer = setInterval(() => this.sweep(), Limits.sweepMs);
+  }
+
+  /** A leader is known and the cluster knows this member's name and client URLs. */
+  get isReady(): boolean {
+    const self = this.view.members.get(this.view.memberId);
+    return this.view.feedReady && this.view.hasLeader && self !== undefined && self.name !== '';
+  }
+
+  /** Answers what is under way with an error; nothing is answered after it. */
+  close(): void {
+    clearInterval(this.timer);
+    this.writes.stop(Errors.Stopped);
+    this.reads.stop(Errors.Stopped);
+    this.leases.close();
+    this.auth.close();
+    this.links.close();
+  }
+
+  private createView(): MemberView {
+    const { clusterId, memberId } = this.settings;
+    const events = {
+      onLeader: () => this.reads.leaderKnown(),
+      onTokens: (...changes: Parameters<Authenticator['applyTokens']>) => this.authenticator.applyTokens(...changes),
+      onAuth: (enabled: boolean) => {
+        if (!enabled) this.authenticator.authDisabled();
+      },
+    };
+    return new MemberView({ clusterId, memberId }, events, now);
+  }
+
+  private sibling(name: 'lease' | 'auth', path: string, lostError: RpcError & { readonly id: number }): SiblingCalls {
+    const address = parseAddress(this.config.addresses[name]);
+    const { timeoutMs } = this.settings;
+    return new SiblingCalls({ address, engine: this.config.rpcEngine, path, lostError, timeoutMs, now });
+  }
+
+  private addRoutes(): void {
+    const { config, settings, writes, reads, view, headers, permissions, router, hub, leases, auth } = this;
+    const { maxTxnOps, maxRequestBytes, maxLearners } = config.limits;
+    const { timeoutMs, fragmentBytes, leaseTtlMin } = settings;
+    const { clusterToken } = config;
+    router.add(kvRoutes({ writes, reads, router, maxTxnOps, maxRequestBytes }));
+    router.add(watchRoutes({ hub, headers, router, permissions, fragmentBytes }));
+    router.add(leaseRoutes({ writes, reads, router, leases, permissions, headers, ttlMin: leaseTtlMin }));
+    router.add(authRoutes({ writes, reads, auth, view, headers, now }));
+    router.add(clusterRoutes({ writes, reads, view, permissions, clusterToken, maxLearners, wallClock: Date.now }));
+    const { raft } = this.links;
+    router.add(
+      maintenanceRoutes({ writes, reads, view, permissions, headers, raft, version: SERVER_VERSION, timeoutMs }),
+    );
+    router.add(healthRoutes());
+  }
+
+  /** The one timer for all deadlines. */
+  private sweep(): void {
+    const at = now();
+    this.writes.sweep(at);
+    this.reads.sweep(at);
+    this.view.sweep(at);
+    this.leases.sweep(at);
+    this.auth.sweep(at);
+    this.router.sweep(at, this.settings.leaderlessMaxMs);
+    if (at - this.lastProbeAt < Limits.watchProgressEveryMs) return;
+    this.lastProbeAt = at;
+    this.authenticator.sweep(at);
+    this.hub.probeProgress(this.headers.revision());
+  }
+}
+
+type SlowArguments = [request: UnaryRequest, tookMs: number, error: RpcError | undefined];
+
+/** Never the request's contents: keys, values and passwords stay out of the log. */
+function logSlow(logger: Logger, ...[request, tookMs, error]: SlowArguments): void {
+  logger.warn(
+    {
+      'response type': request.stats.path,
+      remote: request.call.connection.remoteAddress,
+      'time spent': `${tookMs.toFixed(3)}ms`,
+      'request size': request.body.length,
+      error: error?.message ?? '',
+    },
+    'request stats',
+  );
+}

@@ -1,0 +1,27 @@
+/** Every bound of this process that no other place must agree on (those are in libs/limits). Bytes and milliseconds unless the name says otherwise. */
+export const Limits = {
+  /** Proposals that wait for their result; more are answered "too many requests". */
+  pendingWritesMax: 16_384,
+  /** Reads that wait for a read index or for storage. */
+  pendingReadsMax: 32_768,
+  pendingReadBytesMax: 64 * 1024 * 1024,
+  /** Contexts under way to raft at once; reads that arrive later share the next one. */
+  readContextsMax: 4,
+  /** A read index that got no answer is asked for again after this long. */
+  readIndexRetryMs: 500,
+  /** How often the coarse timer looks at deadlines; no request has a timer of its own. */
+  sweepMs: 100,
+  /** An answer to a change of the auth records waits this long at most for this process to have seen it. */
+  ownChangeSeenMs: 1_000,
+  /** Requests that wait for a token's entry to be applied here. */
+  tokenWaitersMax: 1_024,
+  jwtCacheEntriesMax: 4_096,
+  watchSessionsMax: 1_000_000,
+  /** Requests of one watch stream that wait for a permission check. */
+  watchRequestsMax: 4_096,
+  /** Watchers that saw nothing ask the hub this often how far they are. */
+  watchProgressEveryMs: 20_000,
+  /** Gateway and health bodies. */
+  httpBodyBytesMax: 8 * 1024 * 1024,
+  drainGraceMs: 2_000,
+} as const;

@@ -1,0 +1,4 @@
+import { runProcess } from '../../libs/process';
+import { startProxy } from './server';
+
+runProcess('proxy', startProxy);

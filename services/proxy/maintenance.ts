@@ -1,0 +1,154 @@
+import { Errors, errorById, type RpcError } from '../../libs/errors';
+import type { Channel } from '../../libs/rpc';
+import {
+  decodeAlarmRequest,
+  decodeDowngradeRequest,
+  decodeMoveLeaderRequest,
+  encodeDowngradeResponse,
+  encodeMoveLeaderResponse,
+  encodeStatusResponse,
+  MAINTENANCE_PATHS,
+} from '../../proto/gen/etcdserverpb';
+import {
+  decodeRaftMoveLeaderResponse,
+  decodeStorageStatus,
+  encodeRaftMoveLeaderRequest,
+  EntryKind,
+  RAFT_PATHS,
+  StorageMethod,
+  type StorageStatus,
+} from '../../proto/gen/hexad';
+import type { Headers } from './headers';
+import type { MemberView } from './member-view';
+import type { Permissions } from './permissions';
+import type { ReadPipeline } from './reads';
+import type { StreamRequest, UnaryRequest } from './requests';
+import type { Routes, UnaryRoute } from './router';
+import type { WritePipeline } from './writes';
+
+export interface MaintenanceOptions {
+  readonly writes: WritePipeline;
+  readonly reads: ReadPipeline;
+  readonly view: MemberView;
+  readonly permissions: Permissions;
+  readonly headers: Headers;
+  readonly raft: Channel;
+  readonly version: string;
+  readonly timeoutMs: number;
+}
+
+const ALARM_GET = 0;
+const DOWNGRADE_VALIDATE = 0;
+const DOWNGRADE_ENABLE = 1;
+const SNAPSHOT_MISSING: RpcError = { code: 12, message: 'Snapshot is not available yet' };
+const DOWNGRADE_MISSING: RpcError = { code: 12, message: 'Downgrade is not available yet' };
+
+/** etcdserverpb.Maintenance. */
+export function maintenanceRoutes(options: MaintenanceOptions): Routes {
+  const { reads, permissions } = options;
+  const rootRead = (method: number): UnaryRoute => ({
+    handle: (request) =>
+      permissions.asRoot(request, () => reads.serializable(method, request.body, request.identity, request)),
+  });
+  return {
+    unary: {
+      [MAINTENANCE_PATHS.Alarm]: { handle: (request) => alarm(options, request) },
+      [MAINTENANCE_PATHS.Status]: { learner: true, handle: (request) => status(options, request) },
+      [MAINTENANCE_PATHS.Defragment]: rootRead(StorageMethod.STORAGE_DEFRAGMENT),
+      [MAINTENANCE_PATHS.Hash]: rootRead(StorageMethod.STORAGE_HASH),
+      [MAINTENANCE_PATHS.HashKV]: rootRead(StorageMethod.STORAGE_HASH_KV),
+      [MAINTENANCE_PATHS.MoveLeader]: {
+        handle: (request) => permissions.asRoot(request, () => moveLeader(options, request)),
+      },
+      [MAINTENANCE_PATHS.Downgrade]: {
+        handle: (request) => permissions.asRoot(request, () => downgrade(options, request)),
+      },
+    },
+    stream: {
+      [MAINTENANCE_PATHS.Snapshot]: {
+        type: 'server_stream',
+        learner: true,
+        handle: (request: StreamRequest) => request.end(SNAPSHOT_MISSING),
+      },
+    },
+  };
+}
+
+function alarm({ reads, writes }: MaintenanceOptions, request: UnaryRequest): void {
+  const { body, identity } = request;
+  if (decodeAlarmRequest(body).action === ALARM_GET) {
+    reads.linearizable(StorageMethod.STORAGE_ALARM_GET, body, identity, request);
+  } else writes.submit(EntryKind.ENTRY_ALARM, body, identity, request);
+}
+
+function status(options: MaintenanceOptions, request: UnaryRequest): void {
+  options.reads.serializable(StorageMethod.STORAGE_STATUS, new Uint8Array(0), request.identity, {
+    cancelled: false,
+    fail: (error) => request.fail(error),
+    reply: (bytes) => request.reply(statusResponse(options, decodeStorageStatus(bytes))),
+  });
+}
+
+function statusResponse({ view, headers, version }: MaintenanceOptions, store: StorageStatus): Uint8Array {
+  return encodeStatusResponse({
+    header: { ...headers.withoutRevision(), revision: store.revision },
+    version,
+    dbSize: store.dbSize,
+    dbSizeInUse: store.dbSizeInUse,
+    dbSizeQuota: store.quota,
+    leader: view.leaderId,
+    raftIndex: Math.max(view.commitIndex, store.appliedIndex),
+    raftTerm: view.term,
+    raftAppliedIndex: store.appliedIndex,
+    errors: view.hasLeader ? store.errors : [Errors.NoLeader.message, ...store.errors],
+    isLearner: view.isLearner,
+    storageVersion: store.storageVersion,
+    downgradeInfo: { enabled: false },
+  });
+}
+
+function moveLeader({ view, headers, raft, timeoutMs }: MaintenanceOptions, request: UnaryRequest): void {
+  if (!view.isLeader) {
+    request.fail(Errors.NotLeader);
+    return;
+  }
+  const { targetID } = decodeMoveLeaderRequest(request.body);
+  const target = view.members.get(targetID);
+  if (target === undefined || target.isLearner) {
+    request.fail(Errors.BadLeaderTransferee);
+    return;
+  }
+  const body = encodeRaftMoveLeaderRequest({ targetId: targetID });
+  raft.unary(RAFT_PATHS.MoveLeader, body, { timeoutMs }, (result) => {
+    const error = result.ok ? decodeRaftMoveLeaderResponse(result.response).error : 0;
+    if (!result.ok) request.fail(result.error.code === 4 ? Errors.TimeoutLeaderTransfer : result.error);
+    else if (error !== 0) request.fail(errorById(error));
+    else request.reply(encodeMoveLeaderResponse({ header: headers.current() }));
+  });
+}
+
+/** Only what can be answered truthfully: whether a version could be the target. */
+function downgrade({ view, headers }: MaintenanceOptions, request: UnaryRequest): void {
+  const { action, version } = decodeDowngradeRequest(request.body);
+  if (action === DOWNGRADE_ENABLE) {
+    request.fail(DOWNGRADE_MISSING);
+    return;
+  }
+  if (action !== DOWNGRADE_VALIDATE) {
+    request.fail(Errors.NoInflightDowngrade);
+    return;
+  }
+  const error = whyNoTarget(version, view.clusterVersion);
+  if (error !== undefined) request.fail(error);
+  else request.reply(encodeDowngradeResponse({ header: headers.current(), version: view.clusterVersion }));
+}
+
+/** The target must be exactly one minor version below the cluster's. */
+function whyNoTarget(text: string, clusterVersion: string): RpcError | undefined {
+  const target = /^(\d+)\.(\d+)(\.\d+)?$/.exec(text.trim());
+  if (target === null) return Errors.WrongDowngradeVersionFormat;
+  const current = /^(\d+)\.(\d+)/.exec(clusterVersion);
+  if (current === null) return Errors.ClusterVersionUnavailable;
+  const isOneBelow = target[1] === current[1] && Number(target[2]) === Number(current[2]) - 1;
+  return isOneBelow ? undefined : Errors.InvalidDowngradeTargetVersion;
+}

@@ -1,0 +1,27 @@
+import type { GrpcCode } from '../../libs/errors';
+
+export type MethodType = 'unary' | 'server_stream' | 'bidi_stream';
+
+/** Counts of one method, as plain numbers: rendered when somebody scrapes, free while nobody does. */
+export class MethodStats {
+  started = 0;
+  received = 0;
+  sent = 0;
+  /** By gRPC code. */
+  readonly handled: number[] = new Array<number>(17).fill(0);
+  readonly service: string;
+  readonly method: string;
+
+  constructor(
+    readonly path: string,
+    readonly type: MethodType,
+  ) {
+    const [, service = '', method = ''] = path.split('/');
+    this.service = service;
+    this.method = method;
+  }
+
+  end(code: GrpcCode): void {
+    this.handled[code] = (this.handled[code] ?? 0) + 1;
+  }
+}

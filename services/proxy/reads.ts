@@ -1,0 +1,267 @@
+import { Errors, errorById, type RpcError, UNCATALOGUED_ID } from '../../libs/errors';
+import { type BatchCall, type BatchReply, decodeReplyBatch, encodeCallBatch } from '../../libs/rpc';
+import { decodeReadIndexReplyBatch, encodeReadIndexBatch, StorageMethod } from '../../proto/gen/hexad';
+import { type Answer, noBytes } from './answer';
+import type { Identity } from './identity';
+import { Limits } from './limits';
+
+class PendingRead implements BatchCall {
+  /** Set once the read is for storage. */
+  id = 0;
+  requiredIndex = 0;
+  readonly trace: Uint8Array;
+
+  constructor(
+    readonly method: number,
+    readonly payload: Uint8Array,
+    readonly user: string,
+    readonly authRevision: number,
+    readonly answer: Answer,
+    readonly deadline: number,
+  ) {
+    this.trace = answer.trace ?? noBytes;
+  }
+}
+
+interface ReadContext {
+  readonly reads: PendingRead[];
+  sentAt: number;
+}
+
+export interface ReadPipelineOptions {
+  readonly timeoutMs: number;
+  readonly now: () => number;
+  readonly afterArrivals: (callback: () => void) => void;
+  /** First context number: random, so that a restarted process is never handed an old answer. */
+  readonly firstContext: number;
+  readonly pendingMax?: number;
+}
+
+type Send = (message: Uint8Array) => void;
+
+/**
+ * Reads. Linearizable ones that wait share one ReadIndex context; storage then answers from a view that has reached the
+ * index. Unlike a proposal, a read may be asked again: one whose link broke is sent anew when the link is back, until its
+ * time is over.
+ */
+export class ReadPipeline {
+  failedContexts = 0;
+  /** The last response of a range, for its header. */
+  lastResponse: Uint8Array | undefined;
+
+  private waiting: PendingRead[] = [];
+  private readonly contexts = new Map<number, ReadContext>();
+  private readonly atStorage = new Map<number, PendingRead>();
+  private forStorage: PendingRead[] = [];
+  private count = 0;
+  private nextContext: number;
+  private lastId = 0;
+  private contextScheduled = false;
+  private storageScheduled = false;
+  /** Raft knows no leader: asking at once would only be refused again. Ends with the next leader or the next sweep. */
+  private held = false;
+  private sendReadIndex: Send | undefined;
+  private sendCalls: Send | undefined;
+  private readonly pendingMax: number;
+
+  constructor(private readonly options: ReadPipelineOptions) {
+    this.nextContext = options.firstContext;
+    this.pendingMax = options.pendingMax ?? Limits.pendingReadsMax;
+  }
+
+  get size(): number {
+    return this.count;
+  }
+
+  /** Answers from a view that holds every write acknowledged before now. `method` is a StorageMethod. */
+  linearizable(method: number, payload: Uint8Array, identity: Identity, answer: Answer): void {
+    const read = this.admit(method, payload, identity, answer);
+    if (read === undefined) return;
+    this.waiting.push(read);
+    this.scheduleContext();
+  }
+
+  /** Answers from this member as it is, or from a view at or after `requiredIndex`. */
+  serializable(method: number, payload: Uint8Array, identity: Identity, answer: Answer, requiredIndex = 0): void {
+    const read = this.admit(method, payload, identity, answer);
+    if (read === undefined) return;
+    read.requiredIndex = requiredIndex;
+    this.ask(read);
+  }
+
+  readIndexOpened(send: Send): void {
+    this.sendReadIndex = send;
+    this.scheduleContext();
+  }
+
+  readIndexBroken(): void {
+    this.sendReadIndex = undefined;
+    for (const context of this.contexts.values()) this.waiting.push(...context.reads);
+    this.contexts.clear();
+  }
+
+  storageOpened(send: Send): void {
+    this.sendCalls = send;
+    for (const read of this.atStorage.values()) this.forStorage.push(read);
+    this.scheduleStorage();
+  }
+
+  storageBroken(): void {
+    this.sendCalls = undefined;
+    this.forStorage = [];
+  }
+
+  /** There is a leader again: asks for what had to wait. */
+  leaderKnown(): void {
+    this.held = false;
+    this.scheduleContext();
+  }
+
+  onReadIndexReplies(bytes: Uint8Array): void {
+    for (const reply of decodeReadIndexReplyBatch(bytes).replies) {
+      const context = this.contexts.get(reply.context);
+      if (context === undefined) continue;
+      this.contexts.delete(reply.context);
+      if (reply.error === 0) this.contextConfirmed(context, reply.index);
+      else this.contextRefused(context, errorById(reply.error));
+    }
+    this.scheduleContext();
+  }
+
+  onReplyBatch(bytes: Uint8Array): void {
+    const replies = decodeReplyBatch(bytes);
+    for (let i = 0; i < replies.length; i++) this.onReply(replies[i] as BatchReply);
+  }
+
+  /** Drops what was cancelled, fails what is overdue, asks again for read indexes that did not come. */
+  sweep(now: number): void {
+    this.waiting = this.waiting.filter((read) => this.stillWanted(read, now, Errors.Timeout));
+    for (const [number, context] of this.contexts) this.sweepContext(number, context, now);
+    for (const read of this.atStorage.values()) {
+      const timeout = read.requiredIndex > 0 ? Errors.TimeoutAppliedIndex : Errors.Timeout;
+      if (this.stillWanted(read, now, timeout)) continue;
+      this.atStorage.delete(read.id);
+    }
+    this.held = false;
+    this.scheduleContext();
+  }
+
+  stop(error: RpcError): void {
+    const all = [...this.waiting, ...this.atStorage.values()];
+    for (const context of this.contexts.values()) all.push(...context.reads);
+    this.waiting = [];
+    this.contexts.clear();
+    this.atStorage.clear();
+    for (const read of all) this.fail(read, error);
+  }
+
+  private admit(method: number, payload: Uint8Array, identity: Identity, answer: Answer): PendingRead | undefined {
+    if (this.count >= this.pendingMax) {
+      answer.fail(Errors.TooManyRequests);
+      return undefined;
+    }
+    this.count++;
+    const deadline = this.options.now() + this.options.timeoutMs;
+    return new PendingRead(method, payload, identity.user, identity.authRevision, answer, deadline);
+  }
+
+  private scheduleContext(): void {
+    if (this.held || this.contextScheduled || this.waiting.length === 0 || this.sendReadIndex === undefined) return;
+    if (this.contexts.size >= Limits.readContextsMax) return;
+    this.contextScheduled = true;
+    this.options.afterArrivals(this.openContext);
+  }
+
+  private readonly openContext = (): void => {
+    this.contextScheduled = false;
+    const send = this.sendReadIndex;
+    if (send === undefined || this.waiting.length === 0) return;
+    const number = this.nextContext++;
+    this.contexts.set(number, { reads: this.waiting, sentAt: this.options.now() });
+    this.waiting = [];
+    send(encodeReadIndexBatch({ context: number }));
+  };
+
+  private contextConfirmed(context: ReadContext, index: number): void {
+    for (const read of context.reads) {
+      read.requiredIndex = index;
+      this.ask(read);
+    }
+  }
+
+  /** No leader, or it changed: the reads wait for the next attempt (etcd does the same), anything else is their answer. */
+  private contextRefused(context: ReadContext, error: RpcError): void {
+    this.failedContexts++;
+    if (error.code === Errors.NoLeader.code) {
+      this.waiting.push(...context.reads);
+      this.held = true;
+    } else for (const read of context.reads) this.fail(read, error);
+  }
+
+  private sweepContext(number: number, context: ReadContext, now: number): void {
+    const reads = context.reads.filter((read) => this.stillWanted(read, now, Errors.Timeout));
+    const isLate = now - context.sentAt >= Limits.readIndexRetryMs;
+    if (reads.length > 0 && !isLate) {
+      if (reads.length < context.reads.length) this.contexts.set(number, { reads, sentAt: context.sentAt });
+      return;
+    }
+    this.contexts.delete(number);
+    this.waiting.push(...reads);
+  }
+
+  private ask(read: PendingRead): void {
+    if (read.answer.cancelled) {
+      this.count--;
+      return;
+    }
+    read.id = ++this.lastId;
+    this.atStorage.set(read.id, read);
+    if (this.sendCalls === undefined) return;
+    this.forStorage.push(read);
+    this.scheduleStorage();
+  }
+
+  private scheduleStorage(): void {
+    if (this.storageScheduled || this.forStorage.length === 0) return;
+    this.storageScheduled = true;
+    this.options.afterArrivals(this.flushStorage);
+  }
+
+  private readonly flushStorage = (): void => {
+    this.storageScheduled = false;
+    const calls = this.forStorage;
+    this.forStorage = [];
+    if (this.sendCalls !== undefined && calls.length > 0) this.sendCalls(encodeCallBatch(calls));
+  };
+
+  private onReply(reply: BatchReply): void {
+    const read = this.atStorage.get(reply.id);
+    if (read === undefined) return;
+    this.atStorage.delete(reply.id);
+    this.count--;
+    if (reply.error === 0 && reply.errorDetail === '') {
+      if (read.method === StorageMethod.STORAGE_RANGE) this.lastResponse = reply.payload;
+      read.answer.reply(reply.payload);
+    } else read.answer.fail(replyError(reply));
+  }
+
+  private stillWanted(read: PendingRead, now: number, timeout: RpcError): boolean {
+    if (read.answer.cancelled) {
+      this.count--;
+      return false;
+    }
+    if (read.deadline > now) return true;
+    this.fail(read, timeout);
+    return false;
+  }
+
+  private fail(read: PendingRead, error: RpcError): void {
+    this.count--;
+    read.answer.fail(error);
+  }
+}
+
+/** The error of a batched reply as a client sees it. */
+export function replyError(reply: BatchReply): RpcError {
+  return errorById(reply.error === 0 ? UNCATALOGUED_ID : reply.error, reply.errorDetail);
+}

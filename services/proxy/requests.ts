@@ -1,0 +1,102 @@
+import { GrpcCode, type RpcError } from '../../libs/errors';
+import type { Metadata, StreamCall, UnaryCall } from '../../libs/rpc';
+import { type Answer, noBytes } from './answer';
+import { type Identity, NOBODY } from './identity';
+import type { MethodStats } from './method-stats';
+
+/** What happens when requests end, for the log and for traces. */
+export interface RequestObserver {
+  /** Unary requests slower than this are reported. Milliseconds. */
+  readonly slowMs: number;
+  readonly now: () => number;
+  slow(request: UnaryRequest, tookMs: number, error: RpcError | undefined): void;
+}
+
+/** A client's unary call on its way through the edge. */
+export class UnaryRequest implements Answer {
+  identity: Identity = NOBODY;
+  trace: Uint8Array = noBytes;
+  onEnd: ((error: RpcError | undefined) => void) | undefined;
+
+  constructor(
+    readonly call: UnaryCall,
+    readonly stats: MethodStats,
+    private readonly observer: RequestObserver,
+  ) {
+    stats.started++;
+    stats.received++;
+  }
+
+  /** The client's message. */
+  get body(): Uint8Array {
+    return this.call.request;
+  }
+
+  get cancelled(): boolean {
+    return this.call.cancelled;
+  }
+
+  reply(response: Uint8Array, trailers?: Metadata): void {
+    this.stats.sent++;
+    this.ended(GrpcCode.OK, undefined);
+    this.call.reply(response, trailers);
+  }
+
+  fail(error: RpcError, trailers?: Metadata): void {
+    this.ended(error.code, error);
+    this.call.fail(error, trailers);
+  }
+
+  private ended(code: GrpcCode, error: RpcError | undefined): void {
+    this.stats.end(code);
+    const took = this.observer.now() - this.call.receivedAt;
+    if (took > this.observer.slowMs) this.observer.slow(this, took, error);
+    this.onEnd?.(error);
+  }
+}
+
+/** A client's streaming call on its way through the edge. */
+export class StreamRequest {
+  closed = false;
+  private endedAs: GrpcCode | undefined;
+  private closers: Array<() => void> = [];
+
+  constructor(
+    readonly call: StreamCall,
+    readonly stats: MethodStats,
+  ) {
+    stats.started++;
+    call.onClose(() => this.onClosed());
+  }
+
+  onMessage(callback: (message: Uint8Array) => void): void {
+    this.call.onMessage((message) => {
+      this.stats.received++;
+      callback(message);
+    });
+  }
+
+  onClose(callback: () => void): void {
+    if (this.closed) callback();
+    else this.closers.push(callback);
+  }
+
+  /** False when the client does not keep up; the message is queued all the same. */
+  send(message: Uint8Array): boolean {
+    this.stats.sent++;
+    return this.call.send(message);
+  }
+
+  end(error?: RpcError): void {
+    if (this.endedAs !== undefined || this.closed) return;
+    this.endedAs = error?.code ?? GrpcCode.OK;
+    this.call.end(error);
+  }
+
+  private onClosed(): void {
+    this.closed = true;
+    this.stats.end(this.endedAs ?? GrpcCode.Cancelled);
+    for (const closer of this.closers) closer();
+    this.closers = [];
+  }
+}

@@ -1,0 +1,118 @@
+import { type ProcessContext, type RunningProcess, StartError } from '../../libs/process';
+import { createServer, type Http1Handler, type RpcServer, type ServerOptions } from '../../libs/rpc';
+import { encodeTrace, parseTraceparent, startTracing, type Tracing } from '../../libs/telemetry';
+import { type ListenUrl, type ProxySettings, proxySettings, SERVER_VERSION } from './config';
+import { Edge } from './edge';
+import { createHttpHandler, type HttpOptions } from './http/handler';
+import { HealthChecks } from './http/health-checks';
+import { Limits } from './limits';
+import type { UnaryRequest } from './requests';
+
+const READY_POLL_MS = 5;
+
+/**
+ * Starts the public edge. It listens at once, so that clients can connect and wait; it is ready when a leader is known and this
+ * member is known to the cluster.
+ */
+export async function startProxy({ config, logger }: ProcessContext): Promise<RunningProcess> {
+  const settings = proxySettings(config);
+  const tracing = startTracing(config);
+  const edge = new Edge(config, settings, logger, tracing.enabled ? traceStarter(tracing) : undefined);
+  const servers = await listenAll(edge, settings, { config, logger });
+  await untilReady(edge);
+  return {
+    address: settings.clientUrls.map(({ url }) => url).join(','),
+    shutdown: async () => {
+      edge.router.stop();
+      await Promise.all(servers.map((server) => server.drain(Limits.drainGraceMs)));
+      edge.close();
+      await tracing.shutdown();
+    },
+  };
+}
+
+async function listenAll(
+  edge: Edge,
+  settings: ProxySettings,
+  { config, logger }: Pick<ProcessContext, 'config' | 'logger'>,
+): Promise<RpcServer[]> {
+  const http = httpOptions(edge, config);
+  const client = createHttpHandler(http, 'client');
+  const metrics = createHttpHandler(http, 'metrics');
+  const { limits, keepalive, rpcEngine } = config;
+  const grpc: ServerOptions = {
+    engine: rpcEngine,
+    maxReceiveBytes: settings.messageBytesMax,
+    maxConcurrentStreams: limits.maxConcurrentStreams,
+    keepaliveMinTimeMs: keepalive.minTimeMs,
+    keepaliveIntervalMs: keepalive.intervalMs,
+    keepaliveTimeoutMs: keepalive.timeoutMs,
+    onProtocolError: (peer, reason) =>
+      logger.warn({ 'remote-addr': peer, error: reason }, 'rejected connection on client endpoint'),
+  };
+  const ownHttp = settings.httpUrls.length > 0;
+  const listen = async (url: ListenUrl, http1: Http1Handler | undefined, serveGrpc: boolean): Promise<RpcServer> => {
+    const tls = url.tls && settings.tls !== undefined ? { tls: settings.tls } : {};
+    const server = createServer({ ...grpc, ...tls, ...(http1 === undefined ? {} : { http1 }) });
+    if (serveGrpc) server.addHandlers(edge.router.asHandlers());
+    await bind(server, url);
+    return server;
+  };
+  return Promise.all([
+    ...settings.clientUrls.map((url) => listen(url, ownHttp ? undefined : client, true)),
+    ...settings.httpUrls.map((url) => listen(url, client, false)),
+    ...settings.metricsUrls.map((url) => listen(url, metrics, false)),
+  ]);
+}
+
+async function bind(server: RpcServer, { url, address }: ListenUrl): Promise<void> {
+  try {
+    await server.listen(address);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new StartError(code === 'EADDRINUSE' ? `listen ${url}: address already in use` : `listen ${url}: ${message}`);
+  }
+}
+
+function httpOptions(edge: Edge, config: ProcessContext['config']): HttpOptions {
+  const { view, writes, reads, router, hub } = edge;
+  const health = new HealthChecks(view, reads);
+  return {
+    view,
+    health,
+    version: SERVER_VERSION,
+    cors: config.http.cors,
+    hostWhitelist: config.http.hostWhitelist,
+    gateway: undefined,
+    metrics: {
+      view,
+      writes,
+      reads,
+      router,
+      hub,
+      health: health.counters,
+      version: SERVER_VERSION,
+      quotaBytes: config.limits.quotaBackendBytes,
+    },
+  };
+}
+
+function traceStarter(tracing: Tracing): (request: UnaryRequest) => void {
+  return (request) => {
+    const header = request.call.metadata.find(([name]) => name === 'traceparent')?.[1];
+    const span = tracing.startRequest(request.stats.path, parseTraceparent(header));
+    if (span === undefined) return;
+    request.trace = encodeTrace(span.context);
+    request.onEnd = (error) => span.end(error?.message);
+  };
+}
+
+function untilReady(edge: Edge): Promise<void> {
+  return new Promise((resolve) => {
+    const check = (): void => {
+      if (edge.isReady) resolve();
+      else setTimeout(check, READY_POLL_MS);
+    };
+    check();
+  });
+}

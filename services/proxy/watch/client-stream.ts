@@ -1,0 +1,180 @@
+import { Errors, errorText, type RpcError, WatchReasons } from '../../../libs/errors';
+import { WireError } from '../../../libs/wire';
+import {
+  decodeWatchRequest,
+  encodeWatchResponse,
+  type WatchCreateRequest,
+  type WatchRequest,
+} from '../../../proto/gen/etcdserverpb';
+import type { StreamRequest } from '../requests';
+import { Limits } from '../limits';
+import type { Headers } from '../headers';
+import type { Delivery } from './delivery';
+import type { HubClient } from './hub-client';
+import type { HubSession, HubWatcher, SessionOwner, WatchSpec } from './hub-session';
+
+const INVALID_WATCH_ID = -1;
+const NO_PUT = 0;
+const NO_DELETE = 1;
+const ZERO_KEY = new Uint8Array(1);
+
+export interface ClientStreamOptions {
+  readonly hub: HubClient;
+  readonly headers: Headers;
+  /** Fragments are kept below this. */
+  readonly fragmentBytes: number;
+  readonly mayRead: MayRead;
+}
+
+/** Whether the stream's user may read the range; the callback runs at once when nothing must be asked. Undefined: yes. */
+export type MayRead = (
+  request: StreamRequest,
+  key: Uint8Array,
+  rangeEnd: Uint8Array,
+  callback: (refusal: RpcError | undefined) => void,
+) => void;
+
+/** One client's Watch stream: its requests in order, its watch ids, its answers. */
+export class ClientStream implements SessionOwner {
+  private readonly session: HubSession;
+  private readonly byClientId = new Map<number | bigint, HubWatcher>();
+  private nextId = 0;
+  /** Requests behind one whose permission is being checked. */
+  private waiting: WatchRequest[] = [];
+  private checking = false;
+
+  constructor(
+    private readonly stream: StreamRequest,
+    private readonly options: ClientStreamOptions,
+  ) {
+    this.session = options.hub.openSession(this);
+    stream.onMessage((message) => this.onMessage(message));
+    stream.call.onDrain(() => this.session.resume());
+    stream.onClose(() => options.hub.closeSession(this.session));
+    stream.call.sendHeaders();
+  }
+
+  onCreated(watcher: HubWatcher, delivery: Delivery): void {
+    this.send(delivery.message(watcher.clientId));
+  }
+
+  onCanceled(watcher: HubWatcher, delivery: Delivery): void {
+    if (this.byClientId.get(watcher.clientId) === watcher) this.byClientId.delete(watcher.clientId);
+    this.send(delivery.message(watcher.created ? watcher.clientId : INVALID_WATCH_ID));
+  }
+
+  onEvents(watcher: HubWatcher, delivery: Delivery): void {
+    if (!watcher.fragment) {
+      this.send(delivery.message(watcher.clientId));
+      return;
+    }
+    for (const piece of delivery.fragments(watcher.clientId, this.options.fragmentBytes)) this.send(piece);
+  }
+
+  onProgress(watcher: HubWatcher | undefined, delivery: Delivery): void {
+    this.send(delivery.message(watcher === undefined ? INVALID_WATCH_ID : watcher.clientId));
+  }
+
+  onCanceledByLoss(watcher: HubWatcher): void {
+    const header = this.options.headers.current();
+    this.send(encodeWatchResponse({ header, watchId: watcher.clientId, canceled: true }));
+  }
+
+  private onMessage(message: Uint8Array): void {
+    let request: WatchRequest;
+    try {
+      request = decodeWatchRequest(message);
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      this.stream.end(Errors.MalformedMessage);
+      return;
+    }
+    if (!this.checking) {
+      this.handle(request);
+      return;
+    }
+    this.waiting.push(request);
+    if (this.waiting.length >= Limits.watchRequestsMax) this.stream.call.pause();
+  }
+
+  private handle(request: WatchRequest): void {
+    if (request.createRequest !== undefined) this.create(request.createRequest);
+    else if (request.cancelRequest !== undefined) this.cancel(request.cancelRequest.watchId);
+    else if (request.progressRequest !== undefined && this.session.size > 0) this.session.requestProgress();
+  }
+
+  private create(create: WatchCreateRequest): void {
+    this.checking = true;
+    const key = create.key.length === 0 ? ZERO_KEY : create.key;
+    this.options.mayRead(this.stream, key, create.rangeEnd, (refusal) => {
+      this.checking = false;
+      if (this.stream.closed) return;
+      if (refusal === undefined) this.register({ ...create, key });
+      else this.refuse(errorText(refusal));
+      this.handleWaiting();
+    });
+  }
+
+  private handleWaiting(): void {
+    if (this.checking || this.waiting.length === 0) return;
+    const wasFull = this.waiting.length >= Limits.watchRequestsMax;
+    while (this.waiting.length > 0 && !this.checking) this.handle(this.waiting.shift() as WatchRequest);
+    if (wasFull && this.waiting.length < Limits.watchRequestsMax) this.stream.call.resume();
+  }
+
+  private register(create: WatchCreateRequest): void {
+    const reason = this.whyNot(create);
+    if (reason !== undefined) {
+      this.refuse(reason);
+      return;
+    }
+    const clientId = create.watchId === 0 ? this.freeId() : create.watchId;
+    this.byClientId.set(clientId, this.session.create(specOf(create), clientId, create.fragment));
+  }
+
+  private whyNot(create: WatchCreateRequest): string | undefined {
+    if (isEmptyRange(create)) return WatchReasons.EmptyRange;
+    if (create.watchId !== 0 && this.byClientId.has(create.watchId)) return WatchReasons.DuplicateId;
+    return create.startRevision < 0 ? WatchReasons.Compacted : undefined;
+  }
+
+  private freeId(): number {
+    while (this.byClientId.has(this.nextId)) this.nextId++;
+    return this.nextId++;
+  }
+
+  private cancel(clientId: number | bigint): void {
+    const watcher = this.byClientId.get(clientId);
+    if (watcher === undefined) return;
+    this.byClientId.delete(clientId);
+    this.session.cancel(watcher);
+  }
+
+  private refuse(cancelReason: string): void {
+    const header = this.options.headers.current();
+    this.send(encodeWatchResponse({ header, watchId: INVALID_WATCH_ID, created: true, canceled: true, cancelReason }));
+  }
+
+  private send(message: Uint8Array): void {
+    if (!this.stream.send(message)) this.session.pause();
+  }
+}
+
+function isEmptyRange({ key, rangeEnd }: WatchCreateRequest): boolean {
+  if (rangeEnd.length === 0 || (rangeEnd.length === 1 && rangeEnd[0] === 0)) return false;
+  return Buffer.compare(key, rangeEnd) >= 0;
+}
+
+function specOf(create: WatchCreateRequest): WatchSpec {
+  const { key, rangeEnd, progressNotify, prevKv, filters, startRevision } = create;
+  return {
+    key,
+    rangeEnd,
+    // A revision beyond 2^53 lies as far in the future as 2^53 itself.
+    startRevision: typeof startRevision === 'number' ? startRevision : Number.MAX_SAFE_INTEGER,
+    progressNotify,
+    noPut: filters.includes(NO_PUT),
+    noDelete: filters.includes(NO_DELETE),
+    prevKv,
+  };
+}
