@@ -43,7 +43,7 @@ export interface WalRecovered {
   readonly hardState: HardState;
   /** The latest configuration that was stored. */
   readonly configuration: ConfigurationMarker;
-  /** Configuration entries behind `configuration.index`, committed or not. */
+  /** All configuration entries that the log holds, committed or not. */
   readonly confEntries: readonly LogEntry[];
 }
 
@@ -75,7 +75,7 @@ export interface Histogram {
 }
 
 export function createHistogram(bounds: readonly number[]): Histogram {
-  return { bounds, counts: new Array<number>(bounds.length + 1).fill(0), sum: 0 };
+  return { bounds, counts: Array.from({ length: bounds.length + 1 }, () => 0), sum: 0 };
 }
 
 export function observe(histogram: Histogram, value: number): void {

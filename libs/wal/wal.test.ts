@@ -128,7 +128,7 @@ test('the log goes on in prepared segments, and reads across them', async () => 
   expect(plain(await readAll(new Wal(walOptions(disk)), 1, 604))).toEqual(expected);
 });
 
-test('the configuration and conf entries behind it are found at open', async () => {
+test('the configuration and all conf entries are found at open', async () => {
   const disk = new MemoryDisk();
   const wal = await newWal(disk);
   await append(wal, [entry(4, 1), entry(5, 1, 8, 1), entry(6, 1)]);
@@ -139,6 +139,7 @@ test('the configuration and conf entries behind it are found at open', async () 
   const again = new Wal(walOptions(disk));
   expect(again.recovered?.configuration).toEqual({ index: 5, term: 1, conf });
   expect(again.recovered?.confEntries.map(({ index, term }) => [index, term])).toEqual([
+    ...[1, 2, 3, 5].map((index) => [index, 1]),
     [7, 1],
     [8, 2],
   ]);

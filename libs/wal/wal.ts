@@ -144,7 +144,7 @@ export class Wal implements LogStorage {
     const { entries, hardState, configuration } = start;
     const marker: ConfigurationMarker = { ...configuration, term: 0 };
     Object.assign(this.pending, { runs: entries.length > 0 ? [[...entries]] : [], hardState, configuration: marker });
-    this.recovered = { hardState, configuration: marker, confEntries: [] };
+    this.recovered = { hardState, configuration: marker, confEntries: entries.filter(({ type }) => type !== 0) };
     await new Promise<void>((resolve) => {
       this.onIdle = resolve;
       this.pending.wanted = true;
@@ -407,8 +407,7 @@ export class Wal implements LogStorage {
     }
     this.hardState = hardState;
     this.configuration = configuration;
-    const confEntries = state.confEntries.filter((entry) => entry.index > configuration.index);
-    this.recovered = { hardState, configuration, confEntries };
+    this.recovered = { hardState, configuration, confEntries: state.confEntries };
   }
 
   private replay(segment: Segment, scan: SegmentScan, state: OpenState): void {

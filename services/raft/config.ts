@@ -1,0 +1,91 @@
+import type { ProcessConfig } from '../../libs/config';
+import type { NodeId } from '../../libs/raft';
+
+export interface PeerMember {
+  readonly id: NodeId;
+  readonly name: string;
+  readonly peerUrls: readonly string[];
+}
+
+export interface RaftSettings {
+  readonly memberId: NodeId;
+  readonly clusterId: bigint;
+  /** Sorted by id. Counts only while the WAL is new. */
+  readonly initialMembers: readonly PeerMember[];
+  readonly heartbeatMs: number;
+  readonly electionMs: number;
+  readonly electionTicks: number;
+  readonly initialElectionTickAdvance: boolean;
+  readonly preVote: boolean;
+  readonly fsync: boolean;
+  readonly limits: RaftLimits;
+}
+
+/** Bounds of what this process holds; bytes, entries and milliseconds. */
+export interface RaftLimits {
+  readonly walSegmentBytes: number;
+  readonly walFirstSegmentBytes: number;
+  readonly entryCacheBytes: number;
+  readonly readBackBytes: number;
+  readonly inflightMessages: number;
+  readonly inflightBytes: number;
+  readonly messageBytes: number;
+  readonly uncommittedBytes: number;
+  /** Proposals that wait for a leader. */
+  readonly heldProposals: number;
+  readonly heldBytes: number;
+  readonly heldMs: number;
+  /** A read that waits for a confirmation is asked for again after this long, and given up after `readTimeoutMs`. */
+  readonly readRetryMs: number;
+  readonly readTimeoutMs: number;
+  /** Committed entries that may wait for a storage that is not there, and for one that is. */
+  readonly backlogDetached: number;
+  readonly backlogAttached: number;
+  readonly deliverBatchBytes: number;
+  /** What a stream may leave unread before messages for it are dropped (peers) or it is ended (siblings). */
+  readonly queueBytes: number;
+  readonly relayTimeoutMs: number;
+}
+
+const MIB = 1024 * 1024;
+
+export function raftSettings(config: ProcessConfig): RaftSettings {
+  const { heartbeatMs, electionMs, initialElectionTickAdvance } = config.timing;
+  return {
+    memberId: BigInt(`0x${config.memberId}`),
+    clusterId: BigInt(`0x${config.clusterId}`),
+    initialMembers: config.initialMembers
+      .map(({ id, name, peerUrls }) => ({ id: BigInt(`0x${id}`), name, peerUrls }))
+      .sort((a, b) => (a.id < b.id ? -1 : 1)),
+    heartbeatMs,
+    electionMs,
+    electionTicks: Math.max(2, Math.floor(electionMs / heartbeatMs)),
+    initialElectionTickAdvance,
+    preVote: config.raft.preVote,
+    fsync: !config.unsafeNoFsync,
+    limits: raftLimits(electionMs),
+  };
+}
+
+export function raftLimits(electionMs: number): RaftLimits {
+  return {
+    walSegmentBytes: 64 * MIB,
+    walFirstSegmentBytes: 4 * MIB,
+    entryCacheBytes: 64 * MIB,
+    readBackBytes: 16 * MIB,
+    inflightMessages: 256,
+    inflightBytes: 32 * MIB,
+    messageBytes: MIB,
+    uncommittedBytes: 64 * MIB,
+    heldProposals: 20_000,
+    heldBytes: 32 * MIB,
+    heldMs: 4 * electionMs,
+    readRetryMs: 500,
+    readTimeoutMs: 5_000 + 2 * electionMs,
+    backlogDetached: 5_000,
+    backlogAttached: 100_000,
+    deliverBatchBytes: MIB,
+    queueBytes: 64 * MIB,
+    relayTimeoutMs: 5_000 + 2 * electionMs,
+  };
+}

@@ -1,0 +1,157 @@
+import {
+  type ConfState,
+  EntryType,
+  type LogEntry,
+  type Message,
+  type NodeId,
+  type RaftCore,
+  type ReadState,
+  type Ready,
+  type SoftState,
+} from '../../libs/raft';
+import type { Wal } from '../../libs/wal';
+import { confSteps, readConfChange } from './conf-changes';
+import type { RaftStats } from './stats';
+import type { ConfChange } from '../../proto/gen/hexad';
+
+/** What the rest of the process makes of a turn's results. All are called within the turn. */
+export interface ConsensusEvents {
+  /** Before the core is asked for work: the last moment to add some. */
+  beforeTurn(): void;
+  send(messages: readonly Message[]): void;
+  /** Whatever was queued for peers leaves now. */
+  flushPeers(): void;
+  readConfirmed(states: readonly ReadState[]): void;
+  readsDropped(contexts: readonly number[]): void;
+  leadershipChanged(state: SoftState): void;
+  configurationChanged(conf: ConfState, change: ConfChange | undefined): void;
+  /** After the core's work: commit and persisted index are what they will be. */
+  afterTurn(): void;
+}
+
+/**
+ * Drives the core: whatever has arrived by the time the event loop comes to `setImmediate` is one turn. A turn sends the
+ * appends to the peers first, then starts the own WAL write, so that all members sync at the same time; what depends on
+ * the own sync leaves when that is done.
+ */
+export class Consensus {
+  private scheduled = false;
+  private stopped = false;
+  private persistedReady = 0;
+  private lastSyncedReady = 0;
+  /** Messages that wait for the sync of Ready `after`. */
+  private readonly waiting: { readonly after: number; readonly messages: readonly Message[] }[] = [];
+
+  constructor(
+    readonly core: RaftCore,
+    private readonly wal: Wal,
+    private readonly events: ConsensusEvents,
+    private readonly stats: RaftStats,
+    private readonly fatal: (error: unknown) => never,
+  ) {
+    wal.onPersisted = (number) => this.persisted(number);
+    wal.onLoaded = () => {
+      core.entriesAvailable();
+      this.schedule();
+    };
+  }
+
+  get isLeader(): boolean {
+    return this.core.role === 'leader';
+  }
+
+  /** Runs a turn once everything that has arrived has been read. */
+  schedule(): void {
+    if (this.scheduled || this.stopped) return;
+    this.scheduled = true;
+    setImmediate(() => {
+      this.scheduled = false;
+      this.turn();
+    });
+  }
+
+  /** No more turns; what is queued for the WAL is left to its `close`. */
+  stop(): void {
+    this.stopped = true;
+  }
+
+  /** The entries that may be delivered: committed, and synced here. */
+  get deliverable(): number {
+    return Math.min(this.core.commit, this.core.persistedIndex);
+  }
+
+  private persisted(number: number): void {
+    this.persistedReady = number;
+    this.core.persisted(number);
+    this.turn();
+  }
+
+  private turn(): void {
+    if (this.stopped) return;
+    try {
+      this.stats.turns += 1;
+      this.events.beforeTurn();
+      this.releaseMessages();
+      for (let ready = this.core.ready(); ready !== undefined; ready = this.core.ready()) this.process(ready);
+      this.events.flushPeers();
+      this.events.afterTurn();
+    } catch (error) {
+      this.fatal(error);
+    }
+  }
+
+  private process(ready: Ready): void {
+    this.stats.readies += 1;
+    if (ready.messages.length > 0) {
+      this.events.send(ready.messages);
+      this.events.flushPeers();
+    }
+    this.persist(ready);
+    if (ready.messagesAfterPersist.length > 0) {
+      this.waiting.push({ after: this.lastSyncedReady, messages: ready.messagesAfterPersist });
+      this.releaseMessages();
+    }
+    if (ready.softState !== undefined) this.events.leadershipChanged(ready.softState);
+    for (const entry of ready.committed) if (entry.type === EntryType.Conf) this.applyConf(entry);
+    if (ready.readStates.length > 0) this.events.readConfirmed(ready.readStates);
+    if (ready.droppedReads.length > 0) this.events.readsDropped(ready.droppedReads);
+  }
+
+  private persist(ready: Ready): void {
+    const { number, mustSync, entriesToPersist, hardState, snapshot } = ready;
+    if (!mustSync && hardState === undefined) return;
+    if (mustSync) this.lastSyncedReady = number;
+    const marker = snapshot === undefined ? undefined : { index: snapshot.index, term: snapshot.term, conf: snapshot };
+    this.wal.append({ number, mustSync, entries: entriesToPersist, hardState, snapshot: marker });
+  }
+
+  private releaseMessages(): void {
+    for (
+      let first = this.waiting[0];
+      first !== undefined && first.after <= this.persistedReady;
+      first = this.waiting[0]
+    ) {
+      this.waiting.shift();
+      this.events.send(first.messages);
+    }
+  }
+
+  private applyConf(entry: LogEntry): void {
+    const change = readConfChange(entry.data);
+    const conf = this.core.applyConfChange(entry.index, confSteps(change));
+    this.wal.setConfiguration({ index: entry.index, term: entry.term, conf });
+    this.events.configurationChanged(conf, change);
+  }
+}
+
+/** The voter that is nearest to the end of the log and has answered lately, to hand leadership to; 0n: none. */
+export function bestSuccessor(core: RaftCore): NodeId {
+  let best = 0n;
+  let match = -1;
+  for (const progress of core.progress()) {
+    if (progress.id === core.id || progress.isLearner || !progress.recentlyActive || progress.match <= match) continue;
+    best = progress.id;
+    match = progress.match;
+  }
+  return best;
+}

@@ -1,0 +1,143 @@
+import { Errors } from '../../libs/errors';
+import type { LogEntry } from '../../libs/raft';
+import type { StreamCall, StreamHandler } from '../../libs/rpc';
+import type { Wal } from '../../libs/wal';
+import { decodeDeliverAck, type DeliverAck, encodeDeliverBatch } from '../../proto/gen/hexad';
+import type { RaftSettings } from './config';
+import type { Consensus } from './consensus';
+import type { RaftStats } from './stats';
+
+export interface DeliverOptions {
+  readonly consensus: Consensus;
+  readonly wal: Wal;
+  readonly settings: RaftSettings;
+  readonly stats: RaftStats;
+  readonly fatal: (error: unknown) => never;
+}
+
+/** Storage as it is attached: where its delivery stands and what it has said. */
+interface Attached {
+  readonly call: StreamCall;
+  /** Next entry to send. */
+  next: number;
+  applied: number;
+  durable: number;
+  blocked: boolean;
+  isFirst: boolean;
+}
+
+/**
+ * Committed entries to the member's storage, each once and in order from what it says it has. The link's flow control
+ * holds the delivery back; what is no longer in memory is read from the WAL.
+ */
+export class Deliver {
+  private attached: Attached | undefined;
+  private lastApplied: number;
+
+  constructor(private readonly options: DeliverOptions) {
+    // Until storage says how far it is, it counts as not behind.
+    this.lastApplied = options.consensus.core.commit;
+  }
+
+  /** Committed entries that storage has not applied yet. */
+  backlog(): { readonly entries: number; readonly attached: boolean } {
+    const entries = Math.max(0, this.options.consensus.core.commit - this.lastApplied);
+    return { entries, attached: this.attached !== undefined };
+  }
+
+  readonly serve: StreamHandler = (call) => {
+    let own: Attached | undefined;
+    call.onMessage((bytes) => {
+      try {
+        const ack = decodeDeliverAck(bytes);
+        if (own === undefined) own = this.attach(call, ack);
+        else this.acknowledge(own, ack);
+      } catch (error) {
+        this.options.fatal(error);
+      }
+    });
+    call.onDrain(() => {
+      if (own === undefined) return;
+      own.blocked = false;
+      this.send();
+    });
+    call.onHalfClose(() => call.end());
+    call.onClose(() => {
+      if (this.attached === own) this.attached = undefined;
+    });
+  };
+
+  /** Sends what may be delivered and fits. */
+  send(): void {
+    const { attached } = this;
+    if (attached === undefined) return;
+    const { wal, consensus, settings, stats } = this.options;
+    const end = consensus.deliverable + 1;
+    while (!attached.blocked && attached.next < end) {
+      // undefined: the WAL reads them from disk and then runs a turn, which comes back here.
+      const entries = wal.entries(attached.next, end, settings.limits.deliverBatchBytes);
+      if (entries === undefined) return;
+      attached.next += entries.length;
+      stats.entriesDelivered += entries.length;
+      this.sendBatch(attached, entries);
+    }
+  }
+
+  private attach(call: StreamCall, hello: DeliverAck): Attached | undefined {
+    const { settings, consensus, fatal } = this.options;
+    const { clusterId, memberId, appliedIndex, appliedTerm } = hello;
+    if (clusterId !== 0n && (clusterId !== settings.clusterId || memberId !== settings.memberId)) {
+      call.end(Errors.ClusterIDMismatch);
+      return undefined;
+    }
+    if (appliedIndex > consensus.core.lastIndex) {
+      fatal(
+        new Error(
+          `the WAL ends at entry ${consensus.core.lastIndex} but the store has applied entry ${appliedIndex}: ` +
+            'the WAL is missing or is not the one of this store; remove this member from the cluster and add it again',
+        ),
+      );
+    }
+    if (appliedIndex > 0 && !consensus.core.raiseCommit(appliedIndex, appliedTerm)) {
+      fatal(
+        new Error(
+          `the store has applied entry ${appliedIndex} of term ${appliedTerm}, which the WAL does not have: remove this member from the cluster and add it again`,
+        ),
+      );
+    }
+    this.attached?.call.end(Errors.Stopped);
+    const attached: Attached = {
+      call,
+      next: appliedIndex + 1,
+      applied: appliedIndex,
+      durable: hello.durableIndex,
+      blocked: false,
+      isFirst: true,
+    };
+    this.attached = attached;
+    this.lastApplied = appliedIndex;
+    this.sendBatch(attached, []);
+    this.options.consensus.schedule();
+    return attached;
+  }
+
+  private acknowledge(own: Attached, ack: DeliverAck): void {
+    own.applied = ack.appliedIndex;
+    own.durable = ack.durableIndex;
+    if (this.attached === own) this.lastApplied = ack.appliedIndex;
+  }
+
+  private sendBatch(attached: Attached, entries: LogEntry[]): void {
+    const { settings, consensus, stats } = this.options;
+    const { clusterId, memberId } = settings;
+    stats.deliverBatches += 1;
+    const bytes = encodeDeliverBatch({
+      entries,
+      commitIndex: consensus.core.commit,
+      leaderTerm: consensus.core.term,
+      ...(attached.isFirst ? { clusterId, memberId } : {}),
+    });
+    attached.isFirst = false;
+    if (!attached.call.send(bytes)) attached.blocked = true;
+  }
+}

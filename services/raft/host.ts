@@ -1,0 +1,266 @@
+import type { ProcessConfig } from '../../libs/config';
+import { Errors, type CatalogueError } from '../../libs/errors';
+import type { Logger } from '../../libs/process';
+import type { ConfState, NodeId, SoftState } from '../../libs/raft';
+import type { StreamHandler, UnaryCall } from '../../libs/rpc';
+import type { Wal } from '../../libs/wal';
+import {
+  type ConfChange,
+  decodeRaftMoveLeaderRequest,
+  encodePeerBatch,
+  encodeRaftMoveLeaderResponse,
+} from '../../proto/gen/hexad';
+import type { RaftSettings } from './config';
+import { bestSuccessor, Consensus } from './consensus';
+import { Deliver } from './deliver';
+import type { MemberBook } from './conf-changes';
+import type { Opened } from './open';
+import { peerClientTls } from './peers/peer-address';
+import { PeerEncoder } from './peers/peer-codec';
+import { PeerSet } from './peers/peer-set';
+import { peerHandler } from './peers/peer-server';
+import { Proposals } from './proposals';
+import { Reads } from './reads';
+import { Relay } from './relay';
+import { createStats } from './stats';
+import { StatusFeed } from './status';
+
+/** Refusals of a peer are said in the log no more often than this. */
+const REFUSAL_LOG_MS = 10_000;
+
+interface Transfer {
+  readonly target: NodeId;
+  readonly until: number;
+  readonly done: (error: CatalogueError | undefined) => void;
+}
+
+/** All parts of the raft process, wired together; `server.ts` gives them their listeners. */
+export class RaftHost {
+  readonly stats = createStats();
+  readonly proposals: Proposals;
+  readonly reads: Reads;
+  readonly deliver: Deliver;
+  readonly status: StatusFeed;
+  readonly relay: Relay;
+  readonly servePeers: StreamHandler;
+
+  private readonly consensus: Consensus;
+  private readonly peers: PeerSet;
+  private readonly wal: Wal;
+  private readonly book: MemberBook;
+  /** Reply streams with something to send at the end of the turn. */
+  private readonly dirty = new Set<{ flush(): void }>();
+  private readonly refusalsLogged = new Map<string, number>();
+  private transfers: Transfer[] = [];
+  private ticker: NodeJS.Timeout | undefined;
+  private hasAdvanced = false;
+
+  constructor(
+    config: ProcessConfig,
+    private readonly settings: RaftSettings,
+    opened: Opened,
+    private readonly logger: Logger,
+    fatal: (error: unknown) => never,
+  ) {
+    const { wal, core, book, nonce } = opened;
+    const { stats, dirty } = this;
+    const { limits } = settings;
+    const now = (): number => performance.now();
+    this.wal = wal;
+    this.book = book;
+    this.peers = new PeerSet(settings.memberId, {
+      engine: config.rpcEngine,
+      queueBytes: limits.queueBytes,
+      encoder: new PeerEncoder(),
+      stats,
+      tls: (host) => peerClientTls(config.tls.peer, host),
+      hello: (to) => encodePeerBatch({ hello: { clusterId: settings.clusterId, from: settings.memberId, to, nonce } }),
+      onLost: (id) => this.peerLost(id),
+      onConnected: () => this.peerConnected(),
+      onRefused: (id, url, reason) => this.logRefusal(`peer ${id.toString(16)} at ${url}`, reason.message),
+    });
+    const { peers } = this;
+    this.consensus = new Consensus(core, wal, this.events(), stats, fatal);
+    const { consensus } = this;
+    const shared = { consensus, limits, stats, now, dirty };
+    this.deliver = new Deliver({ consensus, wal, settings, stats, fatal });
+    this.proposals = new Proposals({ ...shared, peers, backlog: () => this.deliver.backlog() });
+    this.reads = new Reads(shared);
+    this.status = new StatusFeed(consensus, settings);
+    this.relay = new Relay({ ...shared, memberId: settings.memberId, peers });
+    this.servePeers = this.peerServer(fatal);
+  }
+
+  /** Begins to tick. A sole voter campaigns at once. */
+  start(): void {
+    this.peers.update(this.book.members);
+    const { core } = this.consensus;
+    const { voters } = core.confState;
+    this.logger.info(
+      {
+        'cluster-id': this.settings.clusterId.toString(16),
+        'local-member-id': core.id.toString(16),
+        term: core.term,
+        commit: core.commit,
+        'last-index': core.lastIndex,
+      },
+      'starting local etcd member',
+    );
+    if (voters.length === 1 && voters[0] === core.id) core.campaign();
+    this.ticker = setInterval(() => this.tick(), this.settings.heartbeatMs);
+    this.consensus.schedule();
+  }
+
+  /** Hands leadership to the best follower, if there is one, and waits for it at most one election timeout. */
+  handOver(): Promise<void> {
+    const target = this.consensus.isLeader ? bestSuccessor(this.consensus.core) : 0n;
+    if (target === 0n) return Promise.resolve();
+    return new Promise((resolve) => this.transfer(target, () => resolve()));
+  }
+
+  /** Answers what waits: this process takes no more work. */
+  refuseNew(): void {
+    this.proposals.close();
+    this.reads.close();
+    this.flushReplies();
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.ticker);
+    this.consensus.stop();
+    this.peers.close();
+    await this.wal.close();
+  }
+
+  readonly moveLeader = (call: UnaryCall): void => {
+    const { targetId } = decodeRaftMoveLeaderRequest(call.request);
+    this.transfer(targetId, (error) => call.reply(encodeRaftMoveLeaderResponse({ error: error?.id ?? 0 })));
+  };
+
+  private transfer(target: NodeId, done: Transfer['done']): void {
+    const result = this.consensus.core.transferLeader(target);
+    if (result === 'not-leader') return done(Errors.NotLeader);
+    if (result === 'not-a-voter') return done(Errors.BadLeaderTransferee);
+    if (result === 'already-leader') return done(undefined);
+    this.transfers.push({ target, until: performance.now() + this.settings.electionMs, done });
+    this.consensus.schedule();
+  }
+
+  private events(): ConstructorParameters<typeof Consensus>[2] {
+    return {
+      beforeTurn: () => this.reads.ask(),
+      send: (messages) => this.peers.send(messages),
+      flushPeers: () => this.peers.flush(),
+      readConfirmed: (states) => this.reads.confirmed(states),
+      readsDropped: (contexts) => this.reads.dropped(contexts),
+      leadershipChanged: (state) => this.leadershipChanged(state),
+      configurationChanged: (conf, change) => this.configurationChanged(conf, change),
+      afterTurn: () => {
+        this.deliver.send();
+        this.status.update();
+        this.flushReplies();
+      },
+    };
+  }
+
+  private flushReplies(): void {
+    for (const stream of this.dirty) stream.flush();
+    this.dirty.clear();
+  }
+
+  private peerServer(fatal: (error: unknown) => never): StreamHandler {
+    const { memberId, clusterId } = this.settings;
+    return peerHandler({
+      memberId,
+      clusterId,
+      stats: this.stats,
+      fatal,
+      onMessages: (_from, messages) => {
+        for (const message of messages) this.consensus.core.step(message);
+        this.consensus.schedule();
+      },
+      onExtras: (from, batch) => {
+        if (batch.proposals.length > 0) this.proposals.forwarded(from, batch.proposals);
+        if (batch.proposalReplies.length > 0) this.proposals.forwardedRefused(batch.proposalReplies);
+        if (batch.relayRequests.length > 0) this.relay.fromPeer(from, batch.relayRequests);
+        if (batch.relayReplies.length > 0) this.relay.replies(batch.relayReplies);
+        this.consensus.schedule();
+      },
+      onRefused: (remote, reason) => this.logRefusal(`stream from ${remote}`, reason),
+    });
+  }
+
+  private tick(): void {
+    this.consensus.core.tick();
+    this.handOverIfStalled();
+    this.proposals.retryHeld();
+    this.reads.tick();
+    this.relay.tick();
+    this.endTransfers();
+    this.consensus.schedule();
+  }
+
+  /** A leader whose disk does not answer would hold the cluster up; the others can go on without it. */
+  private handOverIfStalled(): void {
+    const { core } = this.consensus;
+    if (this.wal.stalledMs < this.settings.electionMs || !this.consensus.isLeader || core.transferee !== 0n) return;
+    const target = bestSuccessor(core);
+    if (target === 0n) return;
+    this.logger.warn({ ms: Math.round(this.wal.stalledMs) }, 'the WAL does not sync: leadership is handed over');
+    core.transferLeader(target);
+  }
+
+  private endTransfers(): void {
+    if (this.transfers.length === 0) return;
+    const now = performance.now();
+    const { leader } = this.consensus.core;
+    this.transfers = this.transfers.filter(({ target, until, done }) => {
+      if (leader !== target && now < until) return true;
+      done(leader === target ? undefined : Errors.TimeoutLeaderTransfer);
+      return false;
+    });
+  }
+
+  private leadershipChanged({ leader, role, term }: SoftState): void {
+    this.stats.leaderChanges += 1;
+    this.logger.info({ leader: leader.toString(16), role, term }, leader === 0n ? 'lost leader' : 'elected leader');
+    this.endTransfers();
+    this.proposals.retryHeld();
+  }
+
+  private configurationChanged(conf: ConfState, change: ConfChange | undefined): void {
+    this.book.apply(change);
+    this.peers.update(this.book.members);
+    this.logger.info({ voters: conf.voters.map((id) => id.toString(16)) }, 'the configuration has changed');
+  }
+
+  private peerConnected(): void {
+    this.advanceFirstElection();
+    this.proposals.retryHeld();
+    this.consensus.schedule();
+  }
+
+  private peerLost(id: NodeId): void {
+    this.consensus.core.reportUnreachable(id);
+    this.relay.peerLost(id);
+  }
+
+  /** A member that starts with others need not wait a whole timeout for a leader that is not there yet. */
+  private advanceFirstElection(): void {
+    const { core } = this.consensus;
+    const quorum = Math.floor(core.confState.voters.length / 2) + 1;
+    if (this.hasAdvanced || this.peers.connected + 1 < quorum) return;
+    this.hasAdvanced = true;
+    if (!this.settings.initialElectionTickAdvance || core.leader !== 0n) return;
+    for (let i = 0; i < this.settings.electionTicks - 2; i += 1) core.tick();
+  }
+
+  private logRefusal(who: string, reason: string): void {
+    const now = performance.now();
+    const key = `${who} ${reason}`;
+    if (now - (this.refusalsLogged.get(key) ?? Number.NEGATIVE_INFINITY) < REFUSAL_LOG_MS) return;
+    if (this.refusalsLogged.size > 1000) this.refusalsLogged.clear();
+    this.refusalsLogged.set(key, now);
+    this.logger.warn({ peer: who, error: reason }, 'peer link failed');
+  }
+}

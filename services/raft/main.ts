@@ -1,0 +1,4 @@
+import { runProcess } from '../../libs/process';
+import { startRaft } from './server';
+
+runProcess('raft', startRaft);

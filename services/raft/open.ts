@@ -1,0 +1,118 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { randomInt } from 'node:crypto';
+import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
+import type { ProcessConfig } from '../../libs/config';
+import { lockDirectory, type Logger, StartError } from '../../libs/process';
+import { createDirectoryDisk, Wal, WalError } from '../../libs/wal';
+import { bootstrapEntries, confSteps, MemberBook, readConfChange } from './conf-changes';
+import type { RaftSettings } from './config';
+import { createRaft, type RaftCore } from '../../libs/raft';
+
+export interface Opened {
+  readonly wal: Wal;
+  readonly core: RaftCore;
+  readonly book: MemberBook;
+  /** This process's random number below 2^48, new at each start. */
+  readonly nonce: number;
+  readonly unlock: () => void;
+}
+
+/** Written once the WAL has begun, next to it: a WAL that is gone afterwards must not be begun anew. */
+const BEGUN_FILE = 'wal-begun';
+
+/** Opens or begins the WAL and makes the core from it. @throws StartError when this member may not run */
+export async function openRaft(
+  config: ProcessConfig,
+  settings: RaftSettings,
+  logger: Logger,
+  fatal: (error: unknown) => never,
+): Promise<Opened> {
+  mkdirSync(config.paths.walDir, { recursive: true, mode: 0o700 });
+  const unlock = await lockDirectory(config.paths.walDir);
+  const wal = openWal(config, settings, logger, fatal);
+  if (wal.recovered === undefined) await beginWal(wal, config, settings);
+  const book = new MemberBook();
+  const nonce = randomInt(1, 2 ** 48);
+  return { wal, core: makeCore(wal, settings, nonce, book), book, nonce, unlock };
+}
+
+function openWal(config: ProcessConfig, settings: RaftSettings, logger: Logger, fatal: (error: unknown) => never): Wal {
+  const { limits } = settings;
+  try {
+    return new Wal({
+      disk: createDirectoryDisk(config.paths.walDir),
+      clusterId: settings.clusterId,
+      memberId: settings.memberId,
+      segmentBytes: limits.walSegmentBytes,
+      firstSegmentBytes: limits.walFirstSegmentBytes,
+      cacheBytes: limits.entryCacheBytes,
+      readBackBytes: limits.readBackBytes,
+      checksum: (bytes, seed) => crc32(bytes, seed),
+      randomUint32: () => randomInt(0, 2 ** 32),
+      now: () => performance.now(),
+      fsync: settings.fsync,
+      onFatal: (error) => fatal(error),
+      onWarning: (message, detail) => logger.warn(detail, message),
+    });
+  } catch (error) {
+    throw error instanceof WalError ? new StartError(error.message) : error;
+  }
+}
+
+async function beginWal(wal: Wal, config: ProcessConfig, settings: RaftSettings): Promise<void> {
+  const begun = join(config.paths.memberDir, BEGUN_FILE);
+  if (existsSync(begun)) {
+    throw new StartError(
+      `the WAL in ${config.paths.walDir} is missing, though this member has run before (${readFileSync(begun, 'utf8').trim()}): ` +
+        'without it the member could vote twice; remove it from the cluster, clear its data directory and add it again',
+    );
+  }
+  const entries = bootstrapEntries(settings.initialMembers);
+  await wal.bootstrap({
+    entries,
+    hardState: { term: 1, vote: 0n, commit: entries.length },
+    configuration: {
+      index: entries.length,
+      conf: { voters: settings.initialMembers.map(({ id }) => id), votersOutgoing: [], learners: [], learnersNext: [] },
+    },
+  });
+  mkdirSync(config.paths.memberDir, { recursive: true, mode: 0o700 });
+  writeFileSync(begun, `member ${config.memberId} of cluster ${config.clusterId}\n`, { mode: 0o600, flush: true });
+}
+
+function makeCore(wal: Wal, settings: RaftSettings, nonce: number, book: MemberBook): RaftCore {
+  const recovered = wal.recovered;
+  if (recovered === undefined) throw new Error('the WAL has not begun');
+  const { hardState, configuration, confEntries } = recovered;
+  const { limits } = settings;
+  const commit = Math.max(Math.min(hardState.commit, wal.lastIndex), configuration.index);
+  const core = createRaft({
+    id: settings.memberId,
+    confState: configuration.conf,
+    confIndex: configuration.index,
+    hardState: { ...hardState, commit },
+    storage: wal,
+    applied: commit,
+    electionTicks: settings.electionTicks,
+    heartbeatTicks: 1,
+    maxInflightMessages: limits.inflightMessages,
+    maxInflightBytes: limits.inflightBytes,
+    maxMessageBytes: limits.messageBytes,
+    maxUncommittedBytes: limits.uncommittedBytes,
+    maxCommittedBytes: limits.messageBytes * 4,
+    preVote: settings.preVote,
+    checkQuorum: true,
+    random: Math.random,
+    nonce,
+  });
+  for (const entry of confEntries) {
+    if (entry.index > commit) break; // comes as committed later
+    const change = readConfChange(entry.data);
+    book.apply(change);
+    if (entry.index <= configuration.index) continue;
+    const conf = core.applyConfChange(entry.index, confSteps(change));
+    wal.setConfiguration({ index: entry.index, term: entry.term, conf });
+  }
+  return core;
+}

@@ -1,0 +1,58 @@
+import { readFileSync } from 'node:fs';
+import type { TlsFiles } from '../../../libs/config';
+import { StartError } from '../../../libs/process';
+import type { Address, TlsClientOptions, TlsServerOptions } from '../../../libs/rpc';
+
+export interface PeerAddress {
+  readonly address: Address;
+  readonly isTls: boolean;
+}
+
+/** Reads a peer URL. undefined: not one that can be dialled or listened on. */
+export function peerAddress(text: string): PeerAddress | undefined {
+  let url: URL;
+  try {
+    url = new URL(text);
+  } catch {
+    return undefined;
+  }
+  if (url.protocol === 'unix:' || url.protocol === 'unixs:') {
+    return { address: { kind: 'unix', path: `${url.host}${url.pathname}` }, isTls: url.protocol === 'unixs:' };
+  }
+  if (url.protocol !== 'http:' && url.protocol !== 'https:') return undefined;
+  const isTls = url.protocol === 'https:';
+  const port = url.port === '' ? (isTls ? 443 : 80) : Number(url.port);
+  return { address: { kind: 'tcp', host: url.hostname.replace(/^\[|\]$/g, ''), port }, isTls };
+}
+
+function readPem(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw new StartError(`cannot read ${path}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+export function peerServerTls(files: TlsFiles): TlsServerOptions {
+  return {
+    cert: readPem(files.certFile),
+    key: readPem(files.keyFile),
+    ...(files.trustedCaFile === '' ? {} : { ca: readPem(files.trustedCaFile) }),
+    clientCertAuth: files.clientCertAuth,
+    minVersion: files.minVersion,
+    ...(files.cipherSuites === '' ? {} : { cipherSuites: files.cipherSuites }),
+  };
+}
+
+export function peerClientTls(files: TlsFiles | null, host: string): TlsClientOptions {
+  if (files === null) return { serverName: host };
+  const cert = files.clientCertFile === '' ? files.certFile : files.clientCertFile;
+  const key = files.clientKeyFile === '' ? files.keyFile : files.clientKeyFile;
+  return {
+    ...(files.trustedCaFile === '' ? {} : { ca: readPem(files.trustedCaFile) }),
+    ...(cert === '' ? {} : { cert: readPem(cert) }),
+    ...(key === '' ? {} : { key: readPem(key) }),
+    serverName: host,
+    insecureSkipVerify: files.skipVerify,
+  };
+}

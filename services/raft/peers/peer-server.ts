@@ -1,0 +1,70 @@
+import { Errors, GrpcCode, type RpcError } from '../../../libs/errors';
+import type { Message, NodeId } from '../../../libs/raft';
+import type { StreamCall, StreamHandler } from '../../../libs/rpc';
+import { decodePeerBatch, type PeerBatch } from '../../../proto/gen/hexad';
+import type { RaftStats } from '../stats';
+
+export interface PeerServerOptions {
+  readonly memberId: NodeId;
+  readonly clusterId: bigint;
+  readonly stats: RaftStats;
+  onMessages(from: NodeId, messages: readonly Message[]): void;
+  /** Everything else that a batch holds. */
+  onExtras(from: NodeId, batch: PeerBatch): void;
+  onRefused(remote: string, reason: string): void;
+  readonly fatal: (error: unknown) => never;
+}
+
+const NO_HELLO: RpcError = { code: GrpcCode.InvalidArgument, message: 'a peer stream begins with a hello' };
+const MALFORMED: RpcError = { code: GrpcCode.InvalidArgument, message: 'malformed peer message' };
+
+/** Takes what other members send. A stream is refused unless its hello is meant for this member of this cluster. */
+export function peerHandler(options: PeerServerOptions): StreamHandler {
+  return (call) => {
+    let from: NodeId | undefined;
+    call.onMessage((bytes) => {
+      options.stats.peerBytesReceived += bytes.length;
+      const batch = read(bytes);
+      if (batch === undefined) return refuse(options, call, MALFORMED);
+      if (from === undefined) {
+        const refusal = checkHello(options, batch);
+        if (refusal !== undefined) return refuse(options, call, refusal);
+        from = batch.hello?.from ?? 0n;
+      }
+      try {
+        receive(options, from, batch);
+      } catch (error) {
+        options.fatal(error);
+      }
+    });
+    call.onHalfClose(() => call.end());
+  };
+}
+
+function read(bytes: Uint8Array): PeerBatch | undefined {
+  try {
+    return decodePeerBatch(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+function checkHello({ memberId, clusterId }: PeerServerOptions, { hello }: PeerBatch): RpcError | undefined {
+  if (hello === undefined || hello.from === 0n || hello.from === memberId) return NO_HELLO;
+  if (hello.clusterId !== clusterId) return Errors.ClusterIDMismatch;
+  if (hello.to !== memberId) return Errors.MemberNotFound;
+  return undefined;
+}
+
+function refuse(options: PeerServerOptions, call: StreamCall, error: RpcError): void {
+  options.onRefused(call.connection.remoteAddress, error.message);
+  call.end(error);
+}
+
+function receive(options: PeerServerOptions, from: NodeId, batch: PeerBatch): void {
+  if (batch.messages.length > 0) options.onMessages(from, batch.messages);
+  const { proposals, proposalReplies, relayRequests, relayReplies } = batch;
+  if (proposals.length + proposalReplies.length + relayRequests.length + relayReplies.length > 0) {
+    options.onExtras(from, batch);
+  }
+}

@@ -1,0 +1,188 @@
+import type { RpcError } from '../../../libs/errors';
+import { INTERNAL_MESSAGE_BYTES_MAX } from '../../../libs/limits';
+import { type Message, MessageType, type NodeId } from '../../../libs/raft';
+import { createLink, type EngineName, type Link, type TlsClientOptions } from '../../../libs/rpc';
+import {
+  type PeerBatchInput,
+  PEER_PATHS,
+  type Proposal,
+  type ProposeReplyInput,
+  type RelayReplyInput,
+  type RelayRequestInput,
+} from '../../../proto/gen/hexad';
+import type { RaftStats } from '../stats';
+import { peerAddress } from './peer-address';
+import type { PeerEncoder } from './peer-codec';
+
+export interface PeerOptions {
+  readonly engine: EngineName;
+  readonly queueBytes: number;
+  readonly encoder: PeerEncoder;
+  readonly stats: RaftStats;
+  readonly tls: (host: string) => TlsClientOptions;
+  hello(to: NodeId): Uint8Array;
+  /** The bulk link broke: what was under way on it may be lost. */
+  onLost(id: NodeId): void;
+  onConnected(id: NodeId): void;
+  onRefused(id: NodeId, url: string, reason: RpcError): void;
+}
+
+/** The other fields of a PeerBatch beside the raft messages, while they are collected. */
+interface Extras {
+  proposals: Proposal[];
+  proposalReplies: ProposeReplyInput[];
+  relayRequests: RelayRequestInput[];
+  relayReplies: RelayReplyInput[];
+}
+
+function noExtras(): Extras {
+  return { proposals: [], proposalReplies: [], relayRequests: [], relayReplies: [] };
+}
+
+/** Appends wait behind each other, perhaps for megabytes; what elections and reads depend on must not wait behind them. */
+function isBulk(type: number): boolean {
+  return type === MessageType.Append || type === MessageType.AppendReply || type === MessageType.Snapshot;
+}
+
+/** What this member sends to another one: a bulk link and a control link, each a connection of its own. */
+export class Peer {
+  private readonly bulk: Lane;
+  private readonly control: Lane;
+  private extras: Extras | undefined;
+
+  constructor(
+    readonly id: NodeId,
+    urls: readonly string[],
+    private readonly options: PeerOptions,
+  ) {
+    this.bulk = new Lane(this.id, urls, options, () => options.onLost(id));
+    this.control = new Lane(this.id, urls, options, () => undefined);
+  }
+
+  get isConnected(): boolean {
+    return this.bulk.isOpen && this.control.isOpen;
+  }
+
+  get canForward(): boolean {
+    return this.bulk.isOpen && this.bulk.bufferedBytes < this.options.queueBytes;
+  }
+
+  queue(message: Message): void {
+    (isBulk(message.type) ? this.bulk : this.control).messages.push(message);
+  }
+
+  forward(proposals: readonly Proposal[]): void {
+    const { proposals: list } = this.collecting();
+    for (const proposal of proposals) list.push(proposal);
+  }
+
+  queueProposalReply(reply: ProposeReplyInput): void {
+    this.collecting().proposalReplies.push(reply);
+  }
+
+  queueRelayRequest(request: RelayRequestInput): void {
+    this.collecting().relayRequests.push(request);
+  }
+
+  queueRelayReply(reply: RelayReplyInput): void {
+    this.collecting().relayReplies.push(reply);
+  }
+
+  flush(): void {
+    const { extras } = this;
+    this.extras = undefined;
+    this.control.flush(undefined);
+    this.bulk.flush(extras);
+  }
+
+  close(): void {
+    this.bulk.close();
+    this.control.close();
+  }
+
+  private collecting(): Extras {
+    this.extras ??= noExtras();
+    return this.extras;
+  }
+}
+
+/** One link, over whichever of the peer's URLs answers. */
+class Lane {
+  messages: Message[] = [];
+  private link: Link;
+  private url = 0;
+
+  constructor(
+    private readonly id: NodeId,
+    private readonly urls: readonly string[],
+    private readonly options: PeerOptions,
+    private readonly onLost: () => void,
+  ) {
+    this.link = this.dial();
+  }
+
+  get isOpen(): boolean {
+    return this.link.isOpen;
+  }
+
+  get bufferedBytes(): number {
+    return this.link.bufferedBytes;
+  }
+
+  flush(extras: PeerBatchInput | undefined): void {
+    const { messages, link, options } = this;
+    if (messages.length === 0 && extras === undefined) return;
+    this.messages = [];
+    if (!link.isOpen || link.bufferedBytes > options.queueBytes) {
+      // Raft's messages may be lost: it sends them again once it is told.
+      options.stats.peerMessagesDropped += messages.length;
+      if (messages.some(({ type }) => type === MessageType.Heartbeat)) options.stats.heartbeatSendFailures += 1;
+      if (messages.length > 0) this.onLost();
+      return;
+    }
+    const bytes = options.encoder.encode(messages, extras);
+    options.stats.peerBytesSent += bytes.length;
+    link.send(bytes);
+  }
+
+  close(): void {
+    this.link.close();
+  }
+
+  private dial(): Link {
+    const { options, id } = this;
+    const url = this.urls[this.url % Math.max(1, this.urls.length)] ?? '';
+    const target = peerAddress(url) ?? { address: { kind: 'tcp', host: '127.0.0.1', port: 1 } as const, isTls: false };
+    const { address, isTls } = target;
+    const host = address.kind === 'tcp' ? address.host : 'localhost';
+    return createLink({
+      address,
+      path: PEER_PATHS.Messages,
+      channelOptions: {
+        engine: options.engine,
+        maxReceiveBytes: INTERNAL_MESSAGE_BYTES_MAX,
+        ...(isTls ? { tls: options.tls(host) } : {}),
+      },
+      firstMessage: () => options.hello(id),
+      onOpen: () => options.onConnected(id),
+      onMessage: () => undefined,
+      onClose: (reason) => {
+        options.onRefused(id, url, reason);
+        this.onLost();
+        this.tryNext();
+      },
+      onConnectError: (reason) => {
+        options.onRefused(id, url, reason);
+        this.tryNext();
+      },
+    });
+  }
+
+  /** With one URL the link itself goes on trying. */
+  private tryNext(): void {
+    if (this.urls.length < 2) return;
+    this.url += 1;
+    this.link.close();
+    this.link = this.dial();
+  }
+}

@@ -1,0 +1,52 @@
+import type { StreamCall, StreamHandler } from '../../libs/rpc';
+import { encodeRaftStatus } from '../../proto/gen/hexad';
+import type { Consensus } from './consensus';
+import type { RaftSettings } from './config';
+
+/** Tells siblings who leads, in which term, and who votes: at once, and at each change. */
+export class StatusFeed {
+  private readonly calls = new Set<StreamCall>();
+  private lastKey = '';
+
+  constructor(
+    private readonly consensus: Consensus,
+    private readonly settings: RaftSettings,
+  ) {}
+
+  readonly serve: StreamHandler = (call) => {
+    call.onMessage(() => undefined);
+    call.onClose(() => this.calls.delete(call));
+    this.calls.add(call);
+    call.send(this.encode());
+  };
+
+  /** Sends the status if it differs from the last one sent. Cheap enough for every turn. */
+  update(): void {
+    const { core } = this.consensus;
+    const { voters, votersOutgoing, learners } = core.confState;
+    const key = `${core.term} ${core.leader} ${core.termStartIndex} ${voters.join()} ${votersOutgoing.join()} ${learners.join()}`;
+    if (key === this.lastKey) return;
+    this.lastKey = key;
+    if (this.calls.size === 0) return;
+    const bytes = this.encode();
+    for (const call of this.calls) call.send(bytes);
+  }
+
+  private encode(): Uint8Array {
+    const { core } = this.consensus;
+    const { memberId, clusterId } = this.settings;
+    const { voters, votersOutgoing, learners } = core.confState;
+    return encodeRaftStatus({
+      memberId,
+      clusterId,
+      term: core.term,
+      leaderId: core.leader,
+      commitIndex: core.commit,
+      lastIndex: core.lastIndex,
+      isLearner: learners.includes(memberId),
+      voters: [...new Set([...voters, ...votersOutgoing])],
+      learners: [...learners],
+      termStartIndex: core.termStartIndex,
+    });
+  }
+}
