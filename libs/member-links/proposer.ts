@@ -13,8 +13,8 @@ import {
 } from '../../proto/gen/hexad';
 
 export type ProposalOutcome =
-  /** Applied; `error` is what storage answered. */
-  | { readonly kind: 'applied'; readonly error: CatalogueError | undefined }
+  /** Applied at `index`; `error` is what storage answered. */
+  | { readonly kind: 'applied'; readonly error: CatalogueError | undefined; readonly index: number }
   /** Certainly not in the log, now or later. */
   | { readonly kind: 'refused'; readonly error: CatalogueError }
   /** It may be in the log, or may still get there. */
@@ -113,8 +113,8 @@ export class Proposer {
 
   private applied(message: Uint8Array): void {
     const { results, termStarted } = decodeResultBatch(message);
-    for (const { sequence, error } of results) {
-      this.settle(sequence, { kind: 'applied', error: error === 0 ? undefined : errorById(error) });
+    for (const { sequence, error, index } of results) {
+      this.settle(sequence, { kind: 'applied', error: error === 0 ? undefined : errorById(error), index });
     }
     if (termStarted === 0) return;
     // An entry that only the leader of an earlier term could append would have been applied before this one.

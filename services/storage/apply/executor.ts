@@ -55,7 +55,7 @@ export class Executor implements Applier {
       case EntryKind.ENTRY_ALARM:
         return applyAlarm(this.state, this.headers, this.changes, command.request, position);
       case EntryKind.ENTRY_TOKEN_ASSIGN:
-        return applyTokenAssign(this.state, this.changes, command.request);
+        return applyTokenAssign(this.state, this.changes, command.request, position.index);
       case EntryKind.ENTRY_MEMBER_ATTRIBUTES:
         return applyMemberAttributes(this.state, this.changes, command.request);
       case EntryKind.ENTRY_CLUSTER_VERSION:
