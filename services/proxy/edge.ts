@@ -8,6 +8,8 @@ import { authRoutes } from './auth-routes';
 import { Authenticator } from './auth/authenticator';
 import { createJwtVerifier } from './auth/jwt';
 import { clusterRoutes } from './cluster';
+import { electionRoutes } from './concurrency/election';
+import { lockRoutes } from './concurrency/lock';
 import { type ProxySettings, SERVER_VERSION } from './config';
 import { Headers } from './headers';
 import { healthRoutes } from './health';
@@ -129,6 +131,8 @@ export class Edge {
     router.add(
       maintenanceRoutes({ writes, reads, view, permissions, headers, raft, version: SERVER_VERSION, timeoutMs }),
     );
+    router.add(lockRoutes({ writes, reads, hub }));
+    router.add(electionRoutes({ writes, reads, hub }, router));
     router.add(healthRoutes());
   }
 

@@ -77,7 +77,7 @@ function grant({ writes, ttlMin }: LeaseOptions, request: UnaryRequest): void {
 }
 
 /** Positive, 63 bits. */
-function randomLeaseId(): bigint {
+export function randomLeaseId(): bigint {
   const id = randomBytes(8).readBigUInt64BE() & 0x7fffffffffffffffn;
   return id === 0n ? 1n : id;
 }

@@ -8,7 +8,7 @@ export class MethodStats {
   received = 0;
   sent = 0;
   /** By gRPC code. */
-  readonly handled: number[] = new Array<number>(17).fill(0);
+  readonly handled: number[] = Array.from({ length: 17 }, () => 0);
   readonly service: string;
   readonly method: string;
 

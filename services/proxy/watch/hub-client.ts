@@ -45,7 +45,7 @@ export class HubClient {
   broken(): void {
     this.send = undefined;
     this.queue = [];
-    for (const session of [...this.sessions.values()]) session.hubLost();
+    for (const session of this.sessions.values()) session.hubLost();
   }
 
   /** A HubReplyBatch. */

@@ -127,7 +127,7 @@ export class HubSession {
   }
 
   hubLost(): void {
-    for (const watcher of [...this.watchers.values()]) if (watcher.cancelRequested) this.lose(watcher);
+    for (const watcher of this.watchers.values()) if (watcher.cancelRequested) this.lose(watcher);
   }
 
   deliver(hubId: number, delivery: Delivery): void {

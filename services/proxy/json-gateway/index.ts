@@ -1,0 +1,4 @@
+export { AccessControl, type AccessOptions } from './access-control';
+export type { GatewayBackend, GatewayCall } from './backend';
+export { JsonGateway, type JsonGatewayOptions } from './gateway';
+export { createInProcessBackend } from './in-process-backend';
