@@ -77,20 +77,19 @@ export class ApplyLoop {
       this.events.onHalt(first.index);
       return -1;
     }
-    const end = this.attempts.mustBeAlone(first.index) ? this.at + 1 : this.at + limits.applySliceEntries;
-    const last = Math.min(end, this.queue.length);
-    this.attempts.begin(first.index, (this.queue[last - 1] as LogEntry).index);
-    const bytes = this.applyUntil(last);
-    this.attempts.end();
+    const count = this.attempts.batchMax(first.index, limits.applySliceEntries);
+    const end = Math.min(this.at + count, this.queue.length);
+    this.attempts.begin(first.index, (this.queue[end - 1] as LogEntry).index);
+    const bytes = this.applyUntil(end);
+    this.attempts.end(this.store.applied.index);
     return bytes;
   }
 
-  private applyUntil(last: number): number {
+  private applyUntil(end: number): number {
     const deadline = performance.now() + limits.applySliceMs;
     let bytes = 0;
-    while (this.at < last) {
+    while (this.at < end) {
       const entry = this.queue[this.at] as LogEntry;
-      if (this.attempts.isPoison(entry.index)) break;
       this.machine.apply(entry);
       this.at++;
       bytes += entry.data.length;

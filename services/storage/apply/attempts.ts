@@ -31,17 +31,23 @@ export class ApplyAttempts {
     return this.isSuspectAlone(index) && this.deaths >= ATTEMPTS_MAX;
   }
 
-  /** True for the entries of the batch in which the last run died: each is then a batch of its own, so that the right one is blamed. */
-  mustBeAlone(index: number): boolean {
-    return index >= this.suspectFirst && index <= this.suspectLast;
+  /**
+   * How many entries from `first` on may be one batch, at most `countMax`. Each entry of the batch in which the last run died is
+   * a batch of its own, so that the right one is blamed.
+   */
+  batchMax(first: number, countMax: number): number {
+    if (first > this.suspectLast) return countMax;
+    return first < this.suspectFirst ? Math.min(countMax, this.suspectFirst - first) : 1;
   }
 
   begin(first: number, last: number): void {
     this.write(first, last, first === last && this.isSuspectAlone(first) ? this.deaths + 1 : 1);
   }
 
-  end(): void {
-    this.write(0, 0, 0);
+  /** What is suspected and still to come stays recorded. */
+  end(last: number): void {
+    if (last < this.suspectFirst) this.write(this.suspectFirst, this.suspectLast, this.deaths);
+    else this.write(0, 0, 0);
   }
 
   close(): void {

@@ -22,6 +22,10 @@ export function keyReads(context: ReadContext): ReadEntry[] {
 function range({ state, headers }: ReadContext, call: BatchCall, peer: BatchPeer): void {
   const request = decodeRangeRequest(call.payload);
   const { auth, store } = state;
+  if (request.key.length === 0) {
+    peer.reply(call.id, Errors.EmptyKey.id);
+    return;
+  }
   if (auth.enabled && refusedRead(call, peer, authoriseRead(auth, call, request.key, request.rangeEnd))) return;
   const outcome = store.rangeEncoded(request, headers.encoded(store.revision, store.applied.term));
   if (outcome.ok) peer.reply(call.id, 0, outcome.value);
