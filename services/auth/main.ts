@@ -1,0 +1,4 @@
+import { runProcess } from '../../libs/process';
+import { startAuth } from './server';
+
+runProcess('auth', startAuth);
