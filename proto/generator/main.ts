@@ -1,6 +1,7 @@
 /** Writes proto/gen from proto/**\/*.proto. Files whose text is the same are left alone, so that `tsc -b` stays incremental. */
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
+import { emitJsonSchema } from './emit-json-schema';
 import { emitModule, moduleName } from './emit-module';
 import { loadSchema } from './schema';
 
@@ -10,9 +11,10 @@ const outDir = join(protoDir, 'gen');
 function main(): void {
   const packages = loadSchema(protoDir, findProtoFiles());
   mkdirSync(outDir, { recursive: true });
-  const wanted = new Set(packages.map((model) => `${moduleName(model.name)}.ts`));
-  for (const file of readdirSync(outDir)) if (!wanted.has(file)) rmSync(join(outDir, file), { recursive: true });
-  for (const model of packages) writeIfChanged(`${moduleName(model.name)}.ts`, emitModule(model, packages));
+  const modules = new Map(packages.map((model) => [`${moduleName(model.name)}.ts`, emitModule(model, packages)]));
+  modules.set('json_schema.ts', emitJsonSchema(packages));
+  for (const file of readdirSync(outDir)) if (!modules.has(file)) rmSync(join(outDir, file), { recursive: true });
+  for (const [file, text] of modules) writeIfChanged(file, text);
 }
 
 function findProtoFiles(): string[] {

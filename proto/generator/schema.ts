@@ -13,6 +13,8 @@ export interface FieldModel {
   readonly repeated: boolean;
   /** Names of the other members of its oneof; undefined: the field has no presence of its own. */
   readonly oneofSiblings: readonly string[] | undefined;
+  /** Name of its oneof. */
+  readonly oneof: string | undefined;
 }
 
 export interface MessageModel {
@@ -95,6 +97,7 @@ function fieldModel(field: protobuf.Field): FieldModel {
     type: resolved === null ? field.type : fullName(resolved),
     repeated: field.repeated,
     oneofSiblings: siblings,
+    oneof: field.partOf?.name,
   };
 }
 

@@ -3,6 +3,7 @@ import { GrpcCode } from '../../../libs/errors';
 import type { GatewayBackend } from './backend';
 import { connectionOf } from './connections';
 import { unaryErrorBody } from './errors';
+import type { Exchange } from './exchange';
 import { metadataOf, timeoutOf } from './metadata';
 import { pathOf, ROUTES } from './routes';
 
@@ -21,12 +22,14 @@ export interface JsonGatewayOptions {
   readonly onDefect: (error: unknown) => void;
 }
 
+type Server = typeof import('./serve');
+
 const COMMON_NAME_REFUSED =
   'CommonName of client sending a request against gateway will be ignored and not used as expected';
 
 /** etcd's JSON API: `/v3/*`, and `/v3beta/*` for old clients. */
 export class JsonGateway {
-  private server: Promise<typeof import('./serve')> | undefined;
+  private server: Server | undefined;
 
   constructor(private readonly options: JsonGatewayOptions) {}
 
@@ -50,18 +53,22 @@ export class JsonGateway {
     } else {
       const call = { metadata: metadataOf(request), connection, timeoutMs: timeoutOf(request), receivedAt };
       const { backend, messageBytesMax } = this.options;
-      this.load()
-        .then(({ serve }) => serve({ path, request, response, backend, messageBytesMax, call }))
-        .catch((error: unknown) => {
-          this.options.onDefect(error);
-          response.destroy();
-        });
+      this.serve({ path, request, response, backend, messageBytesMax, call });
+    }
+  }
+
+  private serve(exchange: Omit<Exchange, 'method'>): void {
+    try {
+      this.load().serve(exchange);
+    } catch (error) {
+      this.options.onDefect(error);
+      exchange.response.destroy();
     }
   }
 
   /** The schema is loaded with the first request: most members never see one, and start-up time counts. */
-  private load(): Promise<typeof import('./serve')> {
-    this.server ??= import('./serve');
+  private load(): Server {
+    this.server ??= require('./serve') as Server;
     return this.server;
   }
 }

@@ -74,6 +74,11 @@ class ClientEnd implements ClientStream {
     return this.stream.toServer.bytes;
   }
 
+  /** The handler has the call by the time anyone can ask. */
+  onHeaders(callback: (metadata: Metadata) => void): void {
+    callback([]);
+  }
+
   onMessage(callback: (message: Uint8Array) => void): void {
     this.stream.toClient.onMessage(callback);
   }

@@ -20,7 +20,7 @@ export function parseJson(text: string): unknown {
   try {
     return JSON.parse(quoteLongIntegers(text));
   } catch {
-    const first = firstValue(text);
+    const first = JsonSplitter.first(Buffer.from(text, 'utf8'));
     if (first === undefined) throw new JsonInputError('unexpected EOF');
     try {
       return JSON.parse(quoteLongIntegers(first));
@@ -28,11 +28,6 @@ export function parseJson(text: string): unknown {
       throw new JsonInputError(`proto: syntax error: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
-}
-
-function firstValue(text: string): string | undefined {
-  const splitter = new JsonSplitter(Number.MAX_SAFE_INTEGER);
-  return splitter.push(Buffer.from(text, 'utf8'))[0];
 }
 
 /** Puts quotes around integer literals of 16 digits and more: `JSON.parse` would round them. */
@@ -72,6 +67,8 @@ export class JsonSplitter {
   private depth = 0;
   private inString = false;
   private escaped = false;
+  /** The byte looked at next is the brace that opened the object. */
+  private fresh = false;
 
   constructor(private readonly bytesMax: number) {}
 
@@ -83,22 +80,49 @@ export class JsonSplitter {
   /** The objects that end in this chunk. Throws JsonInputError. */
   push(chunk: Buffer): string[] {
     const values: string[] = [];
-    let start = 0;
-    for (let i = 0; i < chunk.length; i++) {
-      const byte = chunk[i] as number;
-      if (this.depth === 0) {
-        if (!this.begins(byte)) continue;
-        start = i;
-        this.depth = 1;
-      } else if (this.ends(byte)) {
-        values.push(Buffer.concat([...this.pieces, chunk.subarray(start, i + 1)]).toString('utf8'));
-        this.pieces = [];
-        this.heldBytes = 0;
-        start = i + 1;
+    let pos = 0;
+    for (;;) {
+      if (this.depth === 0) pos = this.begin(chunk, pos);
+      const end = this.end(chunk, pos);
+      const piece = chunk.subarray(pos, end);
+      if (this.depth > 0) {
+        this.hold(piece);
+        return values;
       }
+      if (piece.length === 0) return values;
+      values.push(Buffer.concat([...this.pieces, piece]).toString('utf8'));
+      this.pieces = [];
+      this.heldBytes = 0;
+      pos = end;
     }
-    if (this.depth > 0) this.hold(chunk.subarray(start));
-    return values;
+  }
+
+  /** The first object of a whole text, whatever follows it; undefined if it does not end. */
+  static first(text: Buffer): string | undefined {
+    const splitter = new JsonSplitter(text.length);
+    const start = splitter.begin(text, 0);
+    const end = splitter.end(text, start);
+    return splitter.unfinished || end === start ? undefined : text.toString('utf8', start, end);
+  }
+
+  /** Where the next object begins, from then on inside it; the chunk's end if none does. */
+  private begin(chunk: Buffer, from: number): number {
+    for (let i = from; i < chunk.length; i++) {
+      if (!this.begins(chunk[i] as number)) continue;
+      this.depth = 1;
+      this.fresh = true;
+      return i;
+    }
+    return chunk.length;
+  }
+
+  /** Just behind the end of the object that is open, or the chunk's end. */
+  private end(chunk: Buffer, from: number): number {
+    let i = from;
+    if (this.fresh) i++;
+    this.fresh = false;
+    for (; i < chunk.length; i++) if (this.ends(chunk[i] as number)) return i + 1;
+    return chunk.length;
   }
 
   private begins(byte: number): boolean {

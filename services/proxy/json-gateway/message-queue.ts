@@ -84,11 +84,11 @@ export class MessageQueue {
 
   private deliverBatch(batch: readonly Uint8Array[], receiver: (message: Uint8Array) => void): void {
     for (let i = 0; i < batch.length; i++) {
+      if (this.dropped) return;
       if (this.paused) {
         this.messages = [...batch.slice(i), ...this.messages];
         return;
       }
-      if (this.dropped) return;
       const message = batch[i] as Uint8Array;
       this.bytes -= message.length;
       receiver(message);

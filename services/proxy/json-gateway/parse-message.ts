@@ -26,7 +26,7 @@ function writeMessage(writer: Writer, value: unknown, plan: MessagePlan, depth: 
     throw new JsonInputError('proto: syntax error: expected an object');
   }
   if (depth > DEPTH_MAX) throw new JsonInputError('proto: exceeded maximum recursion depth');
-  const slots: unknown[] = new Array(plan.fields.length);
+  const slots: unknown[] = [];
   const oneofs: string[] = [];
   for (const [name, member] of Object.entries(value)) {
     const field = plan.byName.get(name);

@@ -11,7 +11,7 @@ export function printMessage(bytes: Uint8Array, typeName: string): string {
 }
 
 function printFields(reader: Reader, plan: MessagePlan): string {
-  const slots: Array<string | undefined> = new Array(plan.fields.length);
+  const slots: Array<string | undefined> = [];
   while (reader.pos < reader.end) {
     const tag = reader.tag();
     const field = plan.byNumber[tag >>> 3];
