@@ -96,6 +96,7 @@ export function handleVoteRequest(state: RaftState, message: Message): void {
     // A granted pre-vote echoes the term asked for, so that an asker whose own term is behind does not take it as stale.
     if (granted) reply.term = message.term;
     state.outbox.send(reply);
+    if (granted) yieldTo(state, message.from);
     return;
   }
   if (granted) {
@@ -103,6 +104,14 @@ export function handleVoteRequest(state: RaftState, message: Message): void {
     state.vote = message.from;
   }
   state.outbox.sendAfterPersist(reply);
+}
+
+/**
+ * Of two members that ask at the same moment the one with the lower id gives way. Otherwise both would be granted, both
+ * would campaign, and with one more member down neither could win before the next timeout.
+ */
+function yieldTo(state: RaftState, rival: NodeId): void {
+  if (state.role === 'pre-candidate' && rival > state.id) becomeFollower(state, state.term, NO_NODE);
 }
 
 /** One tick of a member that does not lead. */

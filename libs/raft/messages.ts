@@ -4,12 +4,15 @@ import { MessageType, NO_NODE } from './types';
 // Which fields count, beside type, from, to and term:
 //   PreVote, Vote               index, logTerm: the candidate's last entry; campaignTransfer. A pre-vote's term is the next one
 //   PreVoteReply, VoteReply     reject. A granted pre-vote echoes the term asked for
-//   Append                      index, logTerm: the entry before `entries`; commit
+//   Append                      index, logTerm: the entry before `entries`; commit; context: COMMIT_ONLY or 0
 //   AppendReply                 index: matched up to, or (reject) the refused previous index with rejectHint, logTerm
 //   Heartbeat, HeartbeatReply   commit (as far as the follower matches); context, contextNonce: the read round
 //   ReadIndex                   context, contextNonce: the asker's
 //   ReadIndexReply              the same, index; reject: not the leader (any more)
 //   Snapshot                    index: a snapshot at or behind this is wanted; snapshot: set by the sending host
+
+/** Context of an append that only tells the commit index: answered only if it is refused. Halves an idle write's messages. */
+export const COMMIT_ONLY = 1;
 
 const NO_ENTRIES: LogEntry[] = [];
 

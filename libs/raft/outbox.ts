@@ -1,4 +1,4 @@
-import type { Message, NodeId } from './types';
+import type { Message } from './types';
 import { MessageType } from './types';
 
 /** Messages on their way into the next Ready. */
@@ -43,9 +43,13 @@ export class Outbox {
     return { messages: now, messagesAfterPersist: afterPersist };
   }
 
-  /** Appends that were not taken yet are useless to a member that is gone. */
-  dropAppendsTo(id: NodeId): void {
-    this.now = this.now.filter((message) => message.to !== id || message.type !== MessageType.Append);
+  /**
+   * A new term begins. What was accepted in the old one and is not yet on its way to the disk may be cut off by the new
+   * leader before it ever gets there, so it must not be acknowledged any more.
+   */
+  dropAcknowledgements(): void {
+    this.lastAppendReply = undefined;
+    this.afterPersist = this.afterPersist.filter(({ type, reject }) => type !== MessageType.AppendReply || reject);
   }
 }
 

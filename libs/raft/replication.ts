@@ -2,6 +2,7 @@ import { entriesBytes } from './entry-size';
 import { invariant } from './invariant';
 import type { Progress } from './progress';
 import { advanceReads } from './leader-reads';
+import { COMMIT_ONLY } from './messages';
 import { becomeFollower, followLeader } from './roles';
 import type { RaftState } from './state';
 import type { LogEntry, LogIndex, Message, NodeId } from './types';
@@ -38,6 +39,7 @@ function maybeSendAppend(state: RaftState, progress: Progress): boolean {
   message.logTerm = prevTerm;
   message.entries = entries;
   message.commit = log.commit;
+  if (entries.length === 0 && !progress.appendDue && progress.state === 'replicate') message.context = COMMIT_ONLY;
   state.outbox.send(message);
   noteAppendSent(progress, entries, commit);
   return true;
@@ -181,6 +183,7 @@ export function handleAppend(state: RaftState, message: Message): void {
   const { last, truncatedFrom } = log.mergeFromLeader(message.index, message.entries);
   if (truncatedFrom > 0) state.persistence.truncatedFrom(truncatedFrom);
   log.commitTo(Math.min(message.commit, last));
+  if (message.context === COMMIT_ONLY) return;
   acknowledge(state, message.from, last);
 }
 

@@ -39,6 +39,7 @@ function reset(state: RaftState, term: Term, leader: NodeId): void {
     invariant(term > state.term, () => `term would go back from ${state.term} to ${term}`);
     state.term = term;
     state.vote = NO_NODE;
+    state.outbox.dropAcknowledgements();
     dropForwardedReads(state);
   }
   followLeader(state, leader);
@@ -63,7 +64,11 @@ function leaveLeadership(state: RaftState): void {
 function resetProgress(state: RaftState): void {
   const { log, members } = state;
   for (const progress of members.all()) progress.reset(log.lastIndex + 1);
-  if (members.self !== undefined) members.self.match = log.persistedIndex;
+  const { self } = members;
+  if (self === undefined) return;
+  self.match = log.persistedIndex;
+  self.becomeReplicate();
+  self.recentlyActive = true;
 }
 
 /** Notes who leads this term. Reads that were sent to another leader will not be answered by this one. */

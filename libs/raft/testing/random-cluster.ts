@@ -76,6 +76,10 @@ export class RandomCluster {
     for (const id of MEMBERS) {
       const isMember = voters.includes(id);
       const node = new SimNode(id, this.settings(), isMember ? conf : none, isMember ? START : { index: 0, term: 0 });
+      // A promise is about the order of writes: a later one, synced together with it, may cut off what it promised.
+      node.onDurable = (ready) => {
+        for (const message of ready.messagesAfterPersist) this.promises.sent(node, message);
+      };
       this.nodes.set(id, node);
       this.begin(node);
     }
@@ -138,6 +142,7 @@ export class RandomCluster {
     if (ready.softState?.role === 'leader') this.noteLeader(node);
     for (const entry of ready.committed) this.noteApplied(node, entry.index);
     for (const read of ready.readStates) this.reads.answer(read);
+    if (!this.options.bug?.sendsBeforeSync) for (const message of messages) this.promises.sent(node, message);
     const early = this.options.bug?.sendsBeforeSync ? ready.messagesAfterPersist.splice(0) : [];
     this.post(node, [...messages, ...early]);
   }
@@ -163,7 +168,6 @@ export class RandomCluster {
 
   private post(node: SimNode, messages: readonly Message[]): void {
     for (const message of messages) {
-      if (!this.options.bug?.sendsBeforeSync) this.promises.sent(node, message);
       this.votes.sent(message);
       if (message.type === MessageType.Snapshot) this.network.push({ ...message, snapshot: node.snapshot() });
       else this.network.push(message);

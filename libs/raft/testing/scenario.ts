@@ -28,6 +28,7 @@ export class Scenario {
     members: (given) => this.addMembers(given),
     add: (given) => this.addMembers(given),
     campaign: ({ words }) => this.each(words[0], (node) => node.raft.campaign()),
+    elect: ({ words }) => this.elect(words),
     tick: ({ words }) => this.tick(words),
     propose: ({ words }) => this.propose(words, EntryType.Normal),
     'propose-many': ({ words }) => this.proposeMany(words),
@@ -97,6 +98,17 @@ export class Scenario {
       const chosen = nodeSettings(settings, this.nonce++);
       this.nodes.set(id, new SimNode(id, chosen, conf, { index, term }));
     }
+  }
+
+  /** An undisturbed election that is not what the scenario is about: only its outcome is printed. */
+  private elect([member]: string[]): void {
+    const { lines } = this;
+    this.lines = [];
+    this.node(member).raft.campaign();
+    this.settle(undefined);
+    this.lines = lines;
+    const { role, term } = this.node(member).raft;
+    this.say(`${member} is ${role} of term ${term}`);
   }
 
   private tick(words: string[]): void {

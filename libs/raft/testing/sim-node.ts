@@ -39,6 +39,8 @@ export class SimNode {
   readonly disk: Disk;
   /** Written and not synced. */
   unsynced: Ready[] = [];
+  /** Called when a write has become durable, with the disk as it was at that point of the order of writes. */
+  onDurable: (ready: Ready) => void = () => undefined;
   private log: MemoryLog;
   private store: Store;
   private history: Store[] = [];
@@ -110,7 +112,10 @@ export class SimNode {
   /** Syncs the first `count` writes. Returns the messages that waited for them. */
   sync(count: number = this.unsynced.length): Message[] {
     const done = this.unsynced.splice(0, count);
-    for (const ready of done) this.makeDurable(ready);
+    for (const ready of done) {
+      this.makeDurable(ready);
+      this.onDurable(ready);
+    }
     const synced = done.filter((ready) => ready.mustSync);
     const last = synced[synced.length - 1];
     if (last !== undefined) this.raft.persisted(last.number);
