@@ -33,12 +33,12 @@ export class JsonGateway {
 
   constructor(private readonly options: JsonGatewayOptions) {}
 
-  /** Whether the request is the gateway's. */
-  owns(url: string): boolean {
-    return pathOf(url).startsWith('/v3/');
+  /** Whether a URL's path is the gateway's. */
+  handles(path: string): boolean {
+    return path.startsWith('/v3/') || path.startsWith('/v3beta/');
   }
 
-  /** Answers a request that it owns. Host check and CORS come before (`AccessControl`). */
+  /** Answers a request that it handles. Host check and CORS headers come before. */
   request(request: IncomingMessage, response: ServerResponse): void {
     const receivedAt = this.options.now();
     const path = ROUTES.get(pathOf(request.url ?? ''));

@@ -1,4 +1,3 @@
-export { AccessControl, type AccessOptions } from './access-control';
 export type { GatewayBackend, GatewayCall } from './backend';
 export { JsonGateway, type JsonGatewayOptions } from './gateway';
 export { createInProcessBackend } from './in-process-backend';

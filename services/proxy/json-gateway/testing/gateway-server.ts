@@ -6,12 +6,10 @@ import {
   type Server,
 } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { AccessControl, type GatewayBackend, JsonGateway } from '..';
+import { type GatewayBackend, JsonGateway } from '..';
 
 export interface GatewayServerOptions {
   readonly backend: GatewayBackend;
-  readonly cors?: readonly string[];
-  readonly hostWhitelist?: readonly string[];
   readonly messageBytesMax?: number;
 }
 
@@ -26,8 +24,7 @@ export class GatewayServer {
   private readonly server: Server;
   readonly defects: unknown[] = [];
 
-  constructor({ backend, cors = ['*'], hostWhitelist = ['*'], messageBytesMax = 2_097_152 }: GatewayServerOptions) {
-    const access = new AccessControl({ cors, hostWhitelist });
+  constructor({ backend, messageBytesMax = 2_097_152 }: GatewayServerOptions) {
     const gateway = new JsonGateway({
       backend,
       messageBytesMax,
@@ -36,7 +33,8 @@ export class GatewayServer {
       onDefect: (error) => this.defects.push(error),
     });
     this.server = createServer((request, response) => {
-      if (!access.answers(request, response, false)) gateway.request(request, response);
+      if (gateway.handles(request.url ?? '')) gateway.request(request, response);
+      else response.destroy();
     });
   }
 
