@@ -20,7 +20,7 @@ export function allMembers(conf: ConfState): NodeId[] {
 
 /** The only voter there is: nobody else needs to be asked. */
 export function isSoleVoter(conf: ConfState, id: NodeId): boolean {
-  return conf.voters.length === 1 && conf.voters[0] === id && !isJoint(conf);
+  return conf.voters.length === 1 && [...conf.voters, ...conf.votersOutgoing].every((voter) => voter === id);
 }
 
 /**
