@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { BatchClient, batchHandler, type BatchReply, createServer, type EngineName, type RpcServer } from './index';
 import { decodeCallBatch, decodeReplyBatch, encodeCallBatch, encodeReplyBatch, BatchFormatError } from './batch-codec';
 
-const engines: readonly EngineName[] = ['grpc-js'];
+const engines: readonly EngineName[] = ['native', 'grpc-js'];
 
 describe('batch codec', () => {
   const bytes = fc.uint8Array({ maxLength: 300 });

@@ -15,7 +15,8 @@ import {
   type UnaryResult,
 } from './index';
 
-const pairs: ReadonlyArray<readonly [EngineName, EngineName]> = [['grpc-js', 'grpc-js']];
+const engines: readonly EngineName[] = ['native', 'grpc-js'];
+const pairs = engines.flatMap((server) => engines.map((client) => [server, client] as const));
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const text = (view: Uint8Array): string => Buffer.from(view).toString();
 

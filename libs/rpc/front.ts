@@ -1,5 +1,6 @@
 import { createServer as createHttp1Server, type Server as Http1Server } from 'node:http';
 import { createServer as createNetServer, type Server, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { createServer as createTlsServer, type TLSSocket, type TlsOptions } from 'node:tls';
 import { ConnectionRecord, peerOf } from './connection-record';
 import { listenWithRetry } from './listen';
@@ -28,6 +29,7 @@ export class Front {
   /** Connections that have not shown their protocol, in order of arrival, with the time they must have. */
   readonly #pending = new Map<Socket, number>();
   #sweeper: NodeJS.Timeout | undefined;
+  #onEmpty: (() => void) | undefined;
 
   constructor(options: ServerOptions, accept: AcceptHttp2) {
     this.#options = options;
@@ -55,6 +57,28 @@ export class Front {
       : Promise.resolve();
     for (const socket of this.#sockets) socket.destroy();
     return closed;
+  }
+
+  /** Closes the listener; connections that are ending get `graceMs` to do so. */
+  async closeGently(graceMs: number): Promise<void> {
+    this.#http1?.close();
+    this.#http1?.closeAllConnections();
+    for (const socket of this.#pending.keys()) socket.destroy();
+    if (this.#sockets.size > 0) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, graceMs);
+        this.#onEmpty = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+    await this.close();
+  }
+
+  /** A connection made in memory. Only with an HTTP/1.1 handler. */
+  injectHttp1(socket: Duplex): void {
+    this.#http1?.emit('connection', socket);
   }
 
   /** HTTP/1.1 connections that are idle end now, the others after their answer. */
@@ -94,6 +118,7 @@ export class Front {
     socket.once('close', () => {
       this.#sockets.delete(socket);
       this.#pending.delete(socket);
+      if (this.#sockets.size === 0) this.#onEmpty?.();
     });
     return true;
   }

@@ -5,6 +5,7 @@ export interface Expiring {
   /** Links of the wheel; owned by it. */
   nextExpiring: Expiring | undefined;
   previousExpiring: Expiring | undefined;
+  onWheel: boolean;
   expire(): void;
 }
 
@@ -26,11 +27,13 @@ class DeadlineWheel {
     item.previousExpiring = undefined;
     if (head !== undefined) head.previousExpiring = item;
     this.#slots[slot] = item;
+    item.onWheel = true;
     this.#count++;
   }
 
-  /** `item` must be on the wheel. */
   remove(item: Expiring): void {
+    if (!item.onWheel) return;
+    item.onWheel = false;
     const { nextExpiring: next, previousExpiring: previous } = item;
     if (next !== undefined) next.previousExpiring = previous;
     if (previous !== undefined) previous.nextExpiring = next;
@@ -69,6 +72,8 @@ class DeadlineWheel {
       if (item.expiresAt <= now) due.push(item);
     }
     for (const item of due) {
+      // An earlier one may have ended this one.
+      if (!item.onWheel) continue;
       this.remove(item);
       item.expire();
     }

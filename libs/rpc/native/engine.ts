@@ -1,9 +1,11 @@
 import type { Address, Channel, ChannelOptions, RpcServer, ServerOptions } from '../types';
+import { NativeChannel } from './channel';
+import { NativeServer } from './server';
 
-export function createServer(_options: ServerOptions): RpcServer {
-  throw new Error('the native engine is not built yet');
+export function createServer(options: ServerOptions): RpcServer {
+  return new NativeServer(options);
 }
 
-export function connect(_address: Address, _options: ChannelOptions): Channel {
-  throw new Error('the native engine is not built yet');
+export function connect(address: Address, options: ChannelOptions): Channel {
+  return new NativeChannel(address, options);
 }

@@ -58,6 +58,13 @@ export class HpackEncoder {
     return this.#buffer.subarray(0, this.#length);
   }
 
+  /** Opens the block with fields that were encoded before, under the same `generation`. */
+  repeat(block: Uint8Array): void {
+    this.#reserve(block.length);
+    this.#buffer.set(block, this.#length);
+    this.#length += block.length;
+  }
+
   field(name: string, value: string, index: boolean): void {
     const key = keyOf(name, value);
     const fixed = staticByField.get(key);
