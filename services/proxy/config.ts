@@ -1,3 +1,4 @@
+import { type AuthTokenSpec, parseAuthToken } from '../../libs/auth-token';
 import { readFileSync } from 'node:fs';
 import { clientMessageBytesMax, leaseTtlSecondsMin, requestTimeoutMs, watchFragmentBytes } from '../../libs/limits';
 import { StartError } from '../../libs/process';
@@ -27,6 +28,7 @@ export interface ProxySettings {
   readonly httpUrls: readonly ListenUrl[];
   readonly metricsUrls: readonly ListenUrl[];
   readonly tls: TlsServerOptions | undefined;
+  readonly authToken: AuthTokenSpec;
 }
 
 /** Throws StartError on a URL that can't be listened on and on certificates that can't be read. */
@@ -44,6 +46,7 @@ export function proxySettings(config: ProcessConfig): ProxySettings {
     httpUrls: urls.listenClientHttp.map(listenUrl),
     metricsUrls: urls.listenMetrics.map(listenUrl),
     tls: readTls(config),
+    authToken: parseAuthToken(config.auth.token),
   };
   const secure = [...settings.clientUrls, ...settings.httpUrls, ...settings.metricsUrls].find((one) => one.tls);
   if (secure !== undefined && settings.tls === undefined) {

@@ -62,7 +62,7 @@ export class Edge {
     this.authenticator = new Authenticator({
       view: this.view,
       tokenTtlMs: config.timing.authTokenTtlSeconds * 1000,
-      jwt: config.auth.token.startsWith('jwt') ? createJwtVerifier(config.auth.token) : undefined,
+      jwt: settings.authToken.kind === 'jwt' ? createJwtVerifier(settings.authToken) : undefined,
       timeoutMs,
       now,
       wallClock: Date.now,

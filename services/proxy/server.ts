@@ -1,10 +1,12 @@
-import { type ProcessContext, type RunningProcess, StartError } from '../../libs/process';
+import { AuthTokenError } from '../../libs/auth-token';
+import { type Logger, type ProcessContext, type RunningProcess, StartError } from '../../libs/process';
 import { createServer, type Http1Handler, type RpcServer, type ServerOptions } from '../../libs/rpc';
 import { encodeTrace, parseTraceparent, startTracing, type Tracing } from '../../libs/telemetry';
 import { type ListenUrl, type ProxySettings, proxySettings, SERVER_VERSION } from './config';
 import { Edge } from './edge';
 import { createHttpHandler, type HttpOptions } from './http/handler';
 import { HealthChecks } from './http/health-checks';
+import { createInProcessBackend, JsonGateway } from './json-gateway';
 import { Limits } from './limits';
 import type { UnaryRequest } from './requests';
 
@@ -15,9 +17,12 @@ const READY_POLL_MS = 5;
  * member is known to the cluster.
  */
 export async function startProxy({ config, logger }: ProcessContext): Promise<RunningProcess> {
-  const settings = proxySettings(config);
   const tracing = startTracing(config);
-  const edge = new Edge(config, settings, logger, tracing.enabled ? traceStarter(tracing) : undefined);
+  const startTrace = tracing.enabled ? traceStarter(tracing) : undefined;
+  const { settings, edge } = orRefuse(() => {
+    const read = proxySettings(config);
+    return { settings: read, edge: new Edge(config, read, logger, startTrace) };
+  });
   const servers = await listenAll(edge, settings, { config, logger });
   await untilReady(edge);
   return {
@@ -31,12 +36,22 @@ export async function startProxy({ config, logger }: ProcessContext): Promise<Ru
   };
 }
 
+/** A bad `--auth-token` is the user's mistake, to be told in one line. */
+function orRefuse<Result>(create: () => Result): Result {
+  try {
+    return create();
+  } catch (error) {
+    if (error instanceof AuthTokenError) throw new StartError(error.message);
+    throw error;
+  }
+}
+
 async function listenAll(
   edge: Edge,
   settings: ProxySettings,
   { config, logger }: Pick<ProcessContext, 'config' | 'logger'>,
 ): Promise<RpcServer[]> {
-  const http = httpOptions(edge, config);
+  const http = httpOptions(edge, settings, config, logger);
   const client = createHttpHandler(http, 'client');
   const metrics = createHttpHandler(http, 'metrics');
   const { limits, keepalive, rpcEngine } = config;
@@ -74,7 +89,12 @@ async function bind(server: RpcServer, { url, address }: ListenUrl): Promise<voi
   }
 }
 
-function httpOptions(edge: Edge, config: ProcessContext['config']): HttpOptions {
+function httpOptions(
+  edge: Edge,
+  settings: ProxySettings,
+  config: ProcessContext['config'],
+  logger: Logger,
+): HttpOptions {
   const { view, writes, reads, router, hub } = edge;
   const health = new HealthChecks(view, reads);
   return {
@@ -83,7 +103,7 @@ function httpOptions(edge: Edge, config: ProcessContext['config']): HttpOptions 
     version: SERVER_VERSION,
     cors: config.http.cors,
     hostWhitelist: config.http.hostWhitelist,
-    gateway: undefined,
+    gateway: config.http.enableGateway ? createGateway(edge, settings, logger) : undefined,
     metrics: {
       view,
       writes,
@@ -95,6 +115,17 @@ function httpOptions(edge: Edge, config: ProcessContext['config']): HttpOptions 
       quotaBytes: config.limits.quotaBackendBytes,
     },
   };
+}
+
+function createGateway(edge: Edge, settings: ProxySettings, logger: Logger): JsonGateway {
+  const now = (): number => performance.now();
+  return new JsonGateway({
+    backend: createInProcessBackend(edge.router.asHandlers(), now),
+    messageBytesMax: settings.messageBytesMax,
+    refusesCommonNames: () => settings.tls?.clientCertAuth === true && edge.view.authEnabled,
+    now,
+    onDefect: (error) => logger.error({ err: error }, 'a request through the JSON gateway failed by our own mistake'),
+  });
 }
 
 function traceStarter(tracing: Tracing): (request: UnaryRequest) => void {

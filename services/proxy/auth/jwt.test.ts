@@ -2,7 +2,8 @@ import { createHmac, generateKeyPairSync, sign } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createJwtVerifier } from './jwt';
+import { type JwtSpec, parseAuthToken } from '../../../libs/auth-token';
+import { createJwtVerifier, type JwtVerifier } from './jwt';
 
 let directory = '';
 beforeAll(() => {
@@ -12,6 +13,10 @@ afterAll(() => rmSync(directory, { recursive: true }));
 
 const base64 = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
 const CLAIMS = { username: 'ann', revision: 3, exp: 1_000 };
+
+function verifierOf(option: string): JwtVerifier {
+  return createJwtVerifier(parseAuthToken(option) as JwtSpec);
+}
 
 function file(name: string, content: string | Buffer): string {
   const path = join(directory, name);
@@ -37,7 +42,7 @@ test.each([
         ? generateKeyPairSync('ec', { namedCurve: 'P-256' })
         : generateKeyPairSync('ed25519');
   const path = file(`${method}.pem`, pair.publicKey.export({ type: 'spki', format: 'pem' }));
-  const verifier = createJwtVerifier(`jwt,pub-key=${path},sign-method=${method},ttl=5m`);
+  const verifier = verifierOf(`jwt,pub-key=${path},sign-method=${method},ttl=5m`);
   const hash = method === 'EdDSA' ? null : `sha${method.slice(2)}`;
   const key =
     method === 'ES256'
@@ -55,7 +60,7 @@ test.each([
 test('the method is the one configured, whatever the token says', () => {
   const secret = Buffer.from('secret');
   const path = file('hmac', secret);
-  const verifier = createJwtVerifier(`jwt,priv-key=${path},sign-method=HS256`);
+  const verifier = verifierOf(`jwt,priv-key=${path},sign-method=HS256`);
   const hmac = (signed: Buffer): Buffer => createHmac('sha256', secret).update(signed).digest();
   expect(verifier.verify(token('HS256', hmac), 0)).toEqual(CLAIMS);
   expect(
@@ -69,7 +74,7 @@ test('the method is the one configured, whatever the token says', () => {
 
 test('bytes that are no token, or lack a claim, are no token', () => {
   const secret = Buffer.from('secret');
-  const verifier = createJwtVerifier(`jwt,priv-key=${file('hmac2', secret)},sign-method=HS256`);
+  const verifier = verifierOf(`jwt,priv-key=${file('hmac2', secret)},sign-method=HS256`);
   const hmac = (signed: Buffer): Buffer => createHmac('sha256', secret).update(signed).digest();
   for (const bad of ['', 'a', 'a.b', 'a.b.c', '..', token('HS256', hmac, { username: 'ann', revision: 3 })]) {
     expect(verifier.verify(bad, 0)).toBeUndefined();

@@ -1,5 +1,6 @@
 import { constants, createHmac, createPublicKey, type KeyObject, timingSafeEqual, verify } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { AuthTokenError, type JwtSpec } from '../../../libs/auth-token';
 import { Limits } from '../limits';
 
 /** Claims of etcd's tokens: who, at which revision of the auth store, until when (seconds since 1970). */
@@ -17,23 +18,19 @@ export interface JwtVerifier {
 type CheckSignature = (signed: Buffer, signature: Buffer) => boolean;
 
 /**
- * Reads etcd's `--auth-token` value (`jwt,pub-key=F,priv-key=F,sign-method=M,ttl=T`). The method is fixed by the option,
- * never by the token. Throws when a file can't be read or is no key.
+ * The verifier of a `jwt` specification; the method is fixed by it, never by the token. Throws AuthTokenError when the
+ * key's file can't be read or is no key. (libs/auth-token's own check asks `jose`, which answers later; the edge decides in
+ * place, once per token.)
  */
-export function createJwtVerifier(option: string): JwtVerifier {
-  const settings = new Map(
-    option
-      .split(',')
-      .slice(1)
-      .map((part) => {
-        const at = part.indexOf('=');
-        return [part.slice(0, at), part.slice(at + 1)] as const;
-      }),
-  );
-  const method = settings.get('sign-method') ?? '';
-  const path = settings.get('pub-key') ?? settings.get('priv-key');
-  if (path === undefined) throw new Error('--auth-token=jwt needs pub-key or priv-key');
-  return new CachingVerifier(method, signatureCheck(method, readFileSync(path)));
+export function createJwtVerifier(spec: JwtSpec): JwtVerifier {
+  const { signMethod, publicKeyFile, privateKeyFile } = spec;
+  const files = signMethod.startsWith('HS') ? [privateKeyFile, publicKeyFile] : [publicKeyFile, privateKeyFile];
+  const path = files.find((file) => file !== '') ?? '';
+  try {
+    return new CachingVerifier(signMethod, signatureCheck(signMethod, readFileSync(path)));
+  } catch (error) {
+    throw new AuthTokenError(`--auth-token: ${path}: ${error instanceof Error ? error.message : String(error)}`);
+  }
 }
 
 class CachingVerifier implements JwtVerifier {
@@ -93,7 +90,7 @@ function signatureCheck(method: string, key: Buffer): CheckSignature {
   if (method === 'EdDSA' || method === 'Ed25519') {
     return (signed, signature) => verify(null, signed, publicKey, signature);
   }
-  throw new Error(`--auth-token=jwt: unknown sign-method ${method}`);
+  throw new Error(`unknown sign-method ${method}`);
 }
 
 function hmacCheck(hash: string, key: Buffer): CheckSignature {
