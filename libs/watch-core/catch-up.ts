@@ -187,7 +187,7 @@ export class CatchUp {
   private deliverSlice(cohort: Cohort, events: readonly Uint8Array[], revision: number): void {
     if (events.length === 0) return;
     this.state.deliverEvents(cohort.members, events, revision);
-    for (const targets of cohort.members.byConnection.values()) {
+    for (const targets of cohort.members.targetSets) {
       for (const watcher of targets.watchers) watcher.quietSince = -1;
     }
   }
@@ -229,8 +229,8 @@ export class CatchUp {
 
   /** Watchers whose proxy does not drain step aside, so that the others need not wait for them. */
   private holdCongested(cohort: Cohort): void {
-    for (const [id, targets] of cohort.members.byConnection) {
-      if (this.state.connections.get(id)?.congested !== true) continue;
+    for (const targets of cohort.members.targetSets.slice()) {
+      if (!targets.connection.congested) continue;
       for (const watcher of targets.watchers.slice()) this.move(watcher, cohort, cohort.next);
     }
     if (cohort.members.size === 0) this.drop(cohort);

@@ -54,7 +54,7 @@ export class WatchCore {
     this.feed = new LiveFeed(this.state, this.catchUp, cancelCompacted);
   }
 
-  /** What the calls since the last time ask for, in order. To be used up before the core is called again. */
+  /** What the calls since the last time ask for, in order. */
   takeOutputs(): readonly WatchOutput[] {
     this.answerProgress();
     const { outputs } = this.state;
@@ -91,6 +91,7 @@ export class WatchCore {
         owner,
         group,
         startRevision: create.startRevision,
+        progressFrom: create.resumed ? create.startRevision - 1 : create.startRevision,
         progressNotify: create.progressNotify,
         state: CREATING,
         quietSince: group.deliveries,
@@ -130,7 +131,7 @@ export class WatchCore {
       if (!watcher.progressNotify) continue;
       const quiet = watcher.quietSince === watcher.group.deliveries;
       watcher.quietSince = watcher.group.deliveries;
-      const synced = watcher.state.at === 'live' && this.state.live >= watcher.startRevision;
+      const synced = watcher.state.at === 'live' && this.state.live >= watcher.progressFrom;
       if (quiet && synced) this.state.deliverTo(watcher, { revision: this.state.live, progress: true });
     }
   }
@@ -341,7 +342,7 @@ export class WatchCore {
     for (const session of progressWanted) {
       if (session.unsynced > 0 || live < (session.progressWanted ?? 0)) continue;
       const watchers = [...session.watchers.values()];
-      if (watchers.some((watcher) => watcher.startRevision > live)) continue;
+      if (watchers.some((watcher) => watcher.progressFrom > live)) continue;
       progressWanted.delete(session);
       session.progressWanted = undefined;
       if (watchers.length === 0) continue; // etcd says nothing to a stream without watchers

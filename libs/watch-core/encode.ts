@@ -2,9 +2,34 @@ import { acquireWriter, type Writer } from '../wire';
 import { encodeTargets } from './group';
 import type { Delivery } from './types';
 
-/** Encodes a delivery as a hexad.HubDelivery message. Must run before the core is called again. */
-export function encodeDelivery(delivery: Delivery, raftTerm: number): Uint8Array {
+const TAG_DELIVERIES = 0x0a;
+
+/** Encodes deliveries as one hexad.HubReplyBatch: one pass over all of them, no message of their own in between. */
+export function encodeDeliveries(
+  deliveries: readonly Delivery[],
+  raftTerm: number,
+  clusterId: bigint,
+  memberId: bigint,
+): Uint8Array {
   const writer = acquireWriter(); // writes from the last field to the first
+  id(writer, 0x19, memberId);
+  id(writer, 0x11, clusterId);
+  for (let i = deliveries.length - 1; i >= 0; i -= 1) {
+    const before = writer.length;
+    writeDelivery(writer, deliveries[i] as Delivery, raftTerm);
+    writer.endMessage(before, TAG_DELIVERIES);
+  }
+  return writer.finish();
+}
+
+/** About the bytes that a delivery takes in a message. */
+export function deliveryBytes({ events, targets, encodedTargets }: Delivery): number {
+  let bytes = 64 + (encodedTargets?.length ?? 16 * targets.length);
+  for (const event of events) bytes += event.length + 4;
+  return bytes;
+}
+
+function writeDelivery(writer: Writer, delivery: Delivery, raftTerm: number): void {
   number(writer, 0x48, raftTerm);
   flag(writer, 0x40, delivery.progress);
   if (delivery.cancelReason !== undefined && delivery.cancelReason !== '') {
@@ -20,19 +45,6 @@ export function encodeDelivery(delivery: Delivery, raftTerm: number): Uint8Array
     writer.uint32(0x12);
   }
   writer.raw(delivery.encodedTargets ?? encodeTargets(delivery.targets));
-  return writer.finish();
-}
-
-/** Encodes a hexad.HubReplyBatch from encoded deliveries. */
-export function encodeDeliveries(deliveries: readonly Uint8Array[], clusterId: bigint, memberId: bigint): Uint8Array {
-  const writer = acquireWriter();
-  id(writer, 0x19, memberId);
-  id(writer, 0x11, clusterId);
-  for (let i = deliveries.length - 1; i >= 0; i -= 1) {
-    writer.bytes(deliveries[i] as Uint8Array);
-    writer.uint32(0x0a);
-  }
-  return writer.finish();
 }
 
 function number(writer: Writer, tag: number, value: number): void {

@@ -1,7 +1,7 @@
 import type { KeyRange } from '../interval-tree';
 import { acquireWriter } from '../wire';
 import type { SharedEvent } from './event';
-import type { Watcher } from './watcher';
+import type { Connection, Watcher } from './watcher';
 
 const TAG_TARGETS = 0x0a;
 const TAG_SESSION = 0x08;
@@ -11,6 +11,8 @@ const TAG_WATCH_ID = 0x10;
 export class TargetSet {
   readonly watchers: Watcher[] = [];
   private encodedForm: Uint8Array | undefined;
+
+  constructor(readonly connection: Connection) {}
 
   add(watcher: Watcher): void {
     watcher.slot = this.watchers.length;
@@ -52,39 +54,48 @@ export function encodeTargets(targets: readonly { session: number; watchId: numb
   return writer.finish();
 }
 
-/** Watchers by connection. */
+/** Shared by all that are empty: most groups have neither cohorts nor pending events, and there may be a million. */
+const NOBODY: TargetSet[] = [];
+
+/** Watchers by connection: few, since a connection is a proxy. */
 export class Members {
-  readonly byConnection = new Map<number, TargetSet>();
+  private sets = NOBODY;
   private count = 0;
 
   get size(): number {
     return this.count;
   }
 
+  get targetSets(): readonly TargetSet[] {
+    return this.sets;
+  }
+
   add(watcher: Watcher): void {
-    const connection = watcher.owner.connection.id;
-    let targets = this.byConnection.get(connection);
+    const { connection } = watcher.owner;
+    let targets = this.sets.find((set) => set.connection === connection);
     if (targets === undefined) {
-      targets = new TargetSet();
-      this.byConnection.set(connection, targets);
+      targets = new TargetSet(connection);
+      if (this.sets === NOBODY) this.sets = [targets];
+      else this.sets.push(targets);
     }
     targets.add(watcher);
     this.count += 1;
   }
 
   remove(watcher: Watcher): void {
-    const connection = watcher.owner.connection.id;
-    const targets = this.byConnection.get(connection) as TargetSet; // a member's connection has a set
+    const { connection } = watcher.owner;
+    const at = this.sets.findIndex((set) => set.connection === connection);
+    const targets = this.sets[at] as TargetSet; // a member's connection has a set
     targets.remove(watcher);
-    if (targets.watchers.length === 0) this.byConnection.delete(connection);
     this.count -= 1;
+    if (targets.watchers.length > 0) return;
+    if (this.sets.length === 1) this.sets = NOBODY;
+    else this.sets.splice(at, 1);
   }
 
   /** A copy, so that watchers may move while it is read. */
   list(): Watcher[] {
-    const all: Watcher[] = [];
-    for (const targets of this.byConnection.values()) all.push(...targets.watchers);
-    return all;
+    return this.sets.flatMap((targets) => targets.watchers);
   }
 }
 
@@ -99,17 +110,18 @@ export interface Cohort {
   queued: boolean;
 }
 
+const NOTHING: Uint8Array[] = [];
+
 /** All watchers with the same range, filters and options: one match and one payload for all of them. */
 export class Group {
   readonly live = new Members();
-  readonly cohorts = new Map<number, Cohort>();
+  private cohortsByNext: Map<number, Cohort> | undefined;
   /** All watchers in whatever state: the group ends with the last. */
   watchers = 0;
   /** Deliveries made to the live members so far; tells whether a watcher was quiet between two looks. */
   deliveries = 0;
   /** Encoded events matched and not yet delivered. */
-  pending: Uint8Array[] = [];
-  pendingBytes = 0;
+  private pending = NOTHING;
   private pendingRevision = 0;
   private revisionStart = 0;
 
@@ -120,6 +132,16 @@ export class Group {
     readonly prevKv: boolean,
   ) {}
 
+  /** By the next revision they need. */
+  get cohorts(): Map<number, Cohort> {
+    this.cohortsByNext ??= new Map();
+    return this.cohortsByNext;
+  }
+
+  get hasPending(): boolean {
+    return this.pending.length > 0;
+  }
+
   wants(event: SharedEvent): boolean {
     return event.isDelete ? !this.noDelete : !this.noPut;
   }
@@ -129,20 +151,18 @@ export class Group {
       this.pendingRevision = revision;
       this.revisionStart = this.pending.length;
     }
-    const encoded = event.encoded(this.prevKv);
-    this.pending.push(encoded);
-    this.pendingBytes += encoded.length;
+    if (this.pending === NOTHING) this.pending = [];
+    this.pending.push(event.encoded(this.prevKv));
   }
 
   /** Takes back what was collected of `revision`: its events go out together or not at all. */
   uncollect(revision: number): void {
-    if (revision === this.pendingRevision) this.pending.length = this.revisionStart;
+    if (revision === this.pendingRevision && this.hasPending) this.pending.length = this.revisionStart;
   }
 
   takePending(): Uint8Array[] {
     const taken = this.pending;
-    this.pending = [];
-    this.pendingBytes = 0;
+    this.pending = NOTHING;
     this.revisionStart = 0;
     this.pendingRevision = 0;
     return taken;

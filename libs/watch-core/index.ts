@@ -1,5 +1,5 @@
 export { WatchCore, type WatchCounters } from './core';
-export { encodeDeliveries, encodeDelivery } from './encode';
+export { deliveryBytes, encodeDeliveries } from './encode';
 export {
   DEFAULT_WATCH_LIMITS,
   type Delivery,

@@ -172,7 +172,7 @@ export class LiveFeed {
         this.fallBack(group);
         continue;
       }
-      if (group.pending.length === 0) this.touched.push(group);
+      if (!group.hasPending) this.touched.push(group);
       group.collect(this.revision, event);
       this.matchedBytes += event.kv.length;
     }
@@ -196,7 +196,7 @@ export class LiveFeed {
   }
 
   private flushGroup(group: Group, revision: number): void {
-    if (group.pending.length === 0) return;
+    if (!group.hasPending) return;
     const events = group.takePending();
     group.deliveries += 1;
     this.state.deliverEvents(group.live, events, revision);

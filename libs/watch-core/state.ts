@@ -84,10 +84,10 @@ export class HubState {
   }
 
   deliverEvents(members: Members, events: readonly Uint8Array[], revision: number): void {
-    for (const [connection, targets] of members.byConnection) {
+    for (const targets of members.targetSets) {
       // A copy: the members may change before the host reads the output.
       this.deliver({
-        connection,
+        connection: targets.connection.id,
         targets: targets.watchers.slice(),
         encodedTargets: targets.encoded,
         events,

@@ -9,6 +9,8 @@ export interface WatchCreate {
   readonly noPut: boolean;
   readonly noDelete: boolean;
   readonly prevKv: boolean;
+  /** Everything before `startRevision` was delivered by another hub: progress may be reported from there on. */
+  readonly resumed: boolean;
 }
 
 /** One change of one key. Byte arrays are views that are never written to. */
@@ -49,7 +51,7 @@ export interface Target {
 /** Watch id of an answer that is for all watchers of a session. */
 export const WHOLE_SESSION = -1;
 
-/** One answer for any number of watchers of one connection. Valid until the core is next called. */
+/** One answer for any number of watchers of one connection. It never changes. */
 export interface Delivery {
   readonly connection: number;
   readonly targets: readonly Target[];

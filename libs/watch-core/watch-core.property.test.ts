@@ -74,7 +74,17 @@ function createWatcher(sim: HubSimulation, spec: Extract<Action, { do: 'create' 
         ? Math.max(1, sim.revision - start.back)
         : sim.revision + 1 + start.ahead;
   const { connection, session, noPut, noDelete, prevKv, progressNotify } = spec;
-  sim.create(connection, session, { watchId, key, rangeEnd, startRevision, progressNotify, noPut, noDelete, prevKv });
+  sim.create(connection, session, {
+    watchId,
+    key,
+    rangeEnd,
+    startRevision,
+    progressNotify,
+    noPut,
+    noDelete,
+    prevKv,
+    resumed: false,
+  });
 }
 
 function run(sim: HubSimulation, step: Action, watchId: number): void {

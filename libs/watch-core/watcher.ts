@@ -45,8 +45,10 @@ export const GONE: WatcherState = { at: 'gone' };
 export interface Watcher extends Target {
   readonly owner: Session;
   readonly group: Group;
-  /** As asked for: progress below it is not reported. */
+  /** As asked for; 0: from the store's revision on. */
   readonly startRevision: number;
+  /** Progress below it is not reported. */
+  readonly progressFrom: number;
   readonly progressNotify: boolean;
   state: WatcherState;
   /** The group's `deliveries` when progress was last reported; −1: events came since, by catch-up. */

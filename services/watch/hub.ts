@@ -1,6 +1,6 @@
 import type { Logger } from '../../libs/process';
 import type { BatchClient, Channel, StreamCall } from '../../libs/rpc';
-import { encodeDelivery, WatchCore, type WatchCounters, type WatchOutput } from '../../libs/watch-core';
+import { WatchCore, type WatchCounters, type WatchOutput } from '../../libs/watch-core';
 import {
   decodeEventBatch,
   decodeHubRequestBatch,
@@ -76,11 +76,17 @@ export class Hub {
   readonly serve = (call: StreamCall): void => {
     this.lastConnection += 1;
     const id = this.lastConnection;
-    const proxy = new ProxyConnection(id, call, this.config, (congested) => {
-      if (congested) this.core.congested(id);
-      else this.core.drained(id);
-      this.dispatch();
-    });
+    const proxy = new ProxyConnection(
+      id,
+      call,
+      this.config,
+      () => this.raftTerm,
+      (congested) => {
+        if (congested) this.core.congested(id);
+        else this.core.drained(id);
+        this.dispatch();
+      },
+    );
     this.proxies.set(id, proxy);
     call.onMessage((message) => this.receiveRequests(id, message));
     call.onHalfClose(() => call.end());
@@ -122,7 +128,7 @@ export class Hub {
     this.dispatch();
   }
 
-  /** Carries out what the core asks for; deliveries are encoded before the core is called again. */
+  /** Carries out what the core asks for, in order. */
   private dispatch(): void {
     // What an output causes (a proxy found congested, a stream closed) is carried out after it: order is the promise.
     if (this.dispatching) return;
@@ -137,7 +143,7 @@ export class Hub {
   private perform(output: WatchOutput): void {
     switch (output.kind) {
       case 'deliver':
-        this.proxies.get(output.delivery.connection)?.deliver(encodeDelivery(output.delivery, this.raftTerm));
+        this.proxies.get(output.delivery.connection)?.deliver(output.delivery);
         return;
       case 'readStatus':
         this.readStatus();

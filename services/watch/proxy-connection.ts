@@ -1,7 +1,7 @@
 import type { RpcError } from '../../libs/errors';
 import { GrpcCode } from '../../libs/errors';
 import type { StreamCall } from '../../libs/rpc';
-import { encodeDeliveries } from '../../libs/watch-core';
+import { type Delivery, deliveryBytes, encodeDeliveries } from '../../libs/watch-core';
 import type { WatchConfig } from './config';
 
 /** A reply message is closed at this size. */
@@ -10,7 +10,7 @@ const NOT_DRAINING: RpcError = { code: GrpcCode.ResourceExhausted, message: 'wat
 
 /** One proxy's stream: what is delivered until `setImmediate` leaves as one message. */
 export class ProxyConnection {
-  private queue: Uint8Array[] = [];
+  private queue: Delivery[] = [];
   private queuedBytes = 0;
   private flushScheduled = false;
   private congested = false;
@@ -20,6 +20,7 @@ export class ProxyConnection {
     readonly id: number,
     private readonly call: StreamCall,
     private readonly config: WatchConfig,
+    private readonly raftTerm: () => number,
     private readonly onCongested: (congested: boolean) => void,
   ) {
     call.onDrain(() => this.drained());
@@ -30,11 +31,10 @@ export class ProxyConnection {
     return this.queuedBytes + this.call.bufferedBytes;
   }
 
-  /** Queues an encoded HubDelivery. */
-  deliver(delivery: Uint8Array): void {
+  deliver(delivery: Delivery): void {
     if (this.ended) return;
     this.queue.push(delivery);
-    this.queuedBytes += delivery.length;
+    this.queuedBytes += deliveryBytes(delivery);
     if (this.queuedBytes >= MESSAGE_BYTES_SOFT) this.flush();
     if (this.flushScheduled) return;
     this.flushScheduled = true;
@@ -63,7 +63,8 @@ export class ProxyConnection {
     const { queue } = this;
     this.queue = [];
     this.queuedBytes = 0;
-    this.call.send(encodeDeliveries(queue, this.config.clusterId, this.config.memberId));
+    const { clusterId, memberId } = this.config;
+    this.call.send(encodeDeliveries(queue, this.raftTerm(), clusterId, memberId));
     const waiting = this.call.bufferedBytes;
     if (waiting > this.config.queueBytesMax) this.disconnect();
     else if (waiting > this.config.queueBytesSoft && !this.congested) {

@@ -1,9 +1,8 @@
 import { bytesToMapKey, type KeyRange, parseKeyRange, rangeContains } from '../../interval-tree';
 import { decodeEvent, type Event } from '../../../proto/gen/mvccpb';
-import { decodeHubDelivery, encodeKeyValueForTest } from './wire';
+import { encodeKeyValueForTest, overTheWire } from './wire';
 import {
   type Delivery,
-  encodeDelivery,
   type HistoryRequest,
   type KeyEvent,
   type LiveBatch,
@@ -232,7 +231,7 @@ export class HubSimulation {
 
   /** Checks on the way: created first, nothing after a cancellation, whole revisions in ascending order. */
   private receive(delivery: Delivery): void {
-    const wire = decodeHubDelivery(encodeDelivery(delivery, 7));
+    const wire = overTheWire(delivery);
     for (const target of wire.targets) {
       const { session, watchId } = target;
       if (delivery.progress === true)

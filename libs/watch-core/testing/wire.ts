@@ -1,8 +1,11 @@
-import { decodeHubDelivery as decode, type HubDelivery } from '../../../proto/gen/hexad';
+import { type Delivery, encodeDeliveries } from '..';
+import { decodeHubReplyBatch, type HubDelivery } from '../../../proto/gen/hexad';
 import { encodeKeyValue } from '../../../proto/gen/mvccpb';
 
-export function decodeHubDelivery(bytes: Uint8Array): HubDelivery {
-  return decode(bytes);
+/** The delivery as a proxy sees it. */
+export function overTheWire(delivery: Delivery): HubDelivery {
+  const batch = decodeHubReplyBatch(encodeDeliveries([delivery], 7, 1n, 2n));
+  return batch.deliveries[0] as HubDelivery; // one was encoded
 }
 
 /** An encoded mvccpb.KeyValue; short, so that its length fits one byte. */
