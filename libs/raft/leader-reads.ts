@@ -1,5 +1,6 @@
 import type { Progress } from './progress';
 import type { WaitingRead } from './read-index';
+import { followLeader } from './roles';
 import type { RaftState } from './state';
 import type { LogIndex, Message } from './types';
 import { MessageType, NO_NODE } from './types';
@@ -30,8 +31,11 @@ export function handleReadIndex(state: RaftState, message: Message): void {
 
 export function handleReadIndexReply(state: RaftState, message: Message): void {
   if (message.contextNonce !== state.config.nonce || !state.forwarded.answer(message.context)) return;
-  if (message.reject) state.droppedReads.push(message.context);
-  else state.readStates.push({ context: message.context, index: message.index });
+  if (message.reject) {
+    state.droppedReads.push(message.context);
+    // It led this term and does not any more: asking it again, or holding to it against a candidate, would be in vain.
+    if (message.from === state.leader) followLeader(state, NO_NODE);
+  } else state.readStates.push({ context: message.context, index: message.index });
 }
 
 /**

@@ -9,7 +9,12 @@ const TYPE_NAMES = Object.fromEntries(Object.entries(MessageType).map(([name, ty
 
 export function traceEntry({ index, term, type, data }: LogEntry): string {
   const mark = type === EntryType.Conf ? ' conf' : '';
-  return `${index}@${term}${mark} ${data.length === 0 ? '-' : toText(data)}`;
+  return `${index}@${term}${mark} ${traceData(data)}`;
+}
+
+function traceData(data: Uint8Array): string {
+  if (data.length === 0) return '-';
+  return data.length <= 24 ? toText(data) : `(${data.length} B)`;
 }
 
 export function traceEntries(entries: readonly LogEntry[]): string {
