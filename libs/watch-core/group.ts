@@ -11,13 +11,14 @@ const TAG_WATCH_ID = 0x10;
 export class TargetSet {
   readonly watchers: Watcher[] = [];
   private encodedForm: Uint8Array | undefined;
+  private frozen: readonly Watcher[] | undefined;
 
   constructor(readonly connection: Connection) {}
 
   add(watcher: Watcher): void {
     watcher.slot = this.watchers.length;
     this.watchers.push(watcher);
-    this.encodedForm = undefined;
+    this.changed();
   }
 
   remove(watcher: Watcher): void {
@@ -26,13 +27,24 @@ export class TargetSet {
       this.watchers[watcher.slot] = last;
       last.slot = watcher.slot;
     }
-    this.encodedForm = undefined;
+    this.changed();
+  }
+
+  /** The set as it is now, for a delivery: it stays so when the set changes. */
+  get snapshot(): readonly Watcher[] {
+    this.frozen ??= this.watchers.slice();
+    return this.frozen;
   }
 
   /** `targets` fields of hexad.HubDelivery. */
   get encoded(): Uint8Array {
     this.encodedForm ??= encodeTargets(this.watchers);
     return this.encodedForm;
+  }
+
+  private changed(): void {
+    this.encodedForm = undefined;
+    this.frozen = undefined;
   }
 }
 

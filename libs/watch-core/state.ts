@@ -85,10 +85,9 @@ export class HubState {
 
   deliverEvents(members: Members, events: readonly Uint8Array[], revision: number): void {
     for (const targets of members.targetSets) {
-      // A copy: the members may change before the host reads the output.
       this.deliver({
         connection: targets.connection.id,
-        targets: targets.watchers.slice(),
+        targets: targets.snapshot,
         encodedTargets: targets.encoded,
         events,
         revision,
