@@ -103,7 +103,7 @@ function checkPair(a: SimNode, b: SimNode): void {
 }
 
 function entryAt(node: SimNode, index: LogIndex): LogEntry {
-  return (node.storage.entries(index, index + 1, 1) as LogEntry[])[0] as LogEntry;
+  return node.storage.at(index) as LogEntry;
 }
 
 function sameEntry(a: LogEntry, b: LogEntry): boolean {

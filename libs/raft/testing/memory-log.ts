@@ -42,6 +42,11 @@ export class MemoryLog implements LogStorage {
     return this.held.slice(from, end);
   }
 
+  /** For checkers, which see what is on disk only too. */
+  at(index: LogIndex): LogEntry | undefined {
+    return this.held[index - this.firstIndex];
+  }
+
   /** Entries replace everything from the first one's index on. */
   append(entries: readonly LogEntry[]): void {
     const [first] = entries;

@@ -25,6 +25,8 @@ export interface Bug {
   readonly sendsBeforeSync?: boolean;
   /** The host loses term and vote at a crash. */
   readonly forgetsVote?: boolean;
+  /** Crashes, partitions and pauses are so many times as frequent: some bugs show only there. */
+  readonly unrest?: number;
 }
 
 export interface RunOptions {
@@ -57,6 +59,8 @@ export class RandomCluster {
   private readonly paused = new Set<NodeId>();
   private cut = new Set<NodeId>();
   private network: Message[] = [];
+  /** Copies that the network gives out once more much later, in other terms and after restarts. */
+  private readonly stash: Message[] = [];
   private counter = 0;
   private faults = true;
 
@@ -95,7 +99,7 @@ export class RandomCluster {
       maxMessageBytes: 50 + random.below(200),
       maxUncommittedBytes: 1000,
       maxCommittedBytes: 100 + random.below(300),
-      preVote: true,
+      preVote: random.chance(0.8),
       checkQuorum: true,
       random: () => random.next(),
       nonce: ++this.counter,
@@ -178,6 +182,7 @@ export class RandomCluster {
   private deliver(): void {
     const later: Message[] = [];
     for (const message of this.random.shuffle(this.network)) {
+      if (this.random.chance(0.01)) this.stash.push(message);
       if (this.faults && this.random.chance(0.02)) continue;
       if (this.paused.has(message.to) || this.random.chance(0.3)) later.push(message);
       else this.receive(message);
@@ -195,18 +200,22 @@ export class RandomCluster {
 
   private inject(): void {
     const { random } = this;
+    const unrest = this.options.bug?.unrest ?? 1;
     const node = random.pick([...this.nodes.values()]);
     if (random.chance(0.5)) this.propose(node);
     if (random.chance(0.3)) this.read(node);
-    if (random.chance(0.01)) this.crash(node);
-    if (random.chance(0.01)) this.cut = new Set(MEMBERS.filter(() => random.chance(0.4)));
+    if (random.chance(0.01 * unrest)) this.crash(node);
+    if (random.chance(0.01 * unrest)) this.cut = new Set(MEMBERS.filter(() => random.chance(0.4)));
     if (random.chance(0.03)) this.cut.clear();
-    if (random.chance(0.01)) this.paused.add(node.id);
+    if (random.chance(0.01 * unrest)) this.paused.add(node.id);
     if (random.chance(0.03)) this.paused.clear();
     if (random.chance(0.01)) node.raft.transferLeader(random.pick(MEMBERS));
     if (random.chance(0.08)) this.changeConfiguration(node);
     if (random.chance(0.05)) this.compact(node);
     if (random.chance(0.02)) node.raft.reportUnreachable(random.pick(MEMBERS));
+    if (random.chance(0.05)) node.storage.coldUpTo = random.below(node.storage.lastIndex + 1);
+    if (random.chance(0.3)) warm(node);
+    if (random.chance(0.1) && this.stash.length > 0) this.network.push(random.pick(this.stash));
   }
 
   private propose({ raft }: SimNode): void {
@@ -252,6 +261,7 @@ export class RandomCluster {
     this.faults = false;
     this.cut.clear();
     this.paused.clear();
+    for (const node of this.nodes.values()) warm(node);
     for (let round = 0; round < 3000; round++) {
       this.round();
       const leader = [...this.nodes.values()].find((node) => node.raft.role === 'leader' && this.everyoneHas(node));
@@ -277,6 +287,12 @@ export class RandomCluster {
     if (commit !== lastIndex) return false;
     return leader.raft.progress().every(({ id }) => this.lastApplied.get(id) === commit);
   }
+}
+
+/** What the host had to read from disk is there. */
+function warm(node: SimNode): void {
+  node.storage.coldUpTo = 0;
+  node.raft.entriesAvailable();
 }
 
 /** The network hands out copies: no member may rely on what another does with a message. */
