@@ -54,7 +54,7 @@ export class LeaseTimer {
       kept.add(lease.id);
       this.granted(lease, now);
     }
-    for (const id of [...this.leases.keys()]) if (!kept.has(id)) this.revoked(id);
+    for (const id of this.leases.keys()) if (!kept.has(id)) this.revoked(id);
   }
 
   /** A lease was granted, or a checkpoint changed its remaining TTL. */

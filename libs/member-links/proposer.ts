@@ -128,7 +128,8 @@ export class Proposer {
   private lost(): void {
     const unsent = new Set(this.batch.map(({ sequence }) => sequence));
     this.batch = [];
-    for (const sequence of [...this.pending.keys()]) {
+    const pending = [...this.pending.keys()]; // callbacks may propose anew
+    for (const sequence of pending) {
       const error = Errors.TimeoutConnectionLost;
       this.settle(sequence, { kind: unsent.has(sequence) ? 'refused' : 'unknown', error });
     }

@@ -1,9 +1,9 @@
 import { type KeyRange, rangeContains } from '../interval-tree';
 import { SharedEvent } from './event';
-import { type Cohort, type Group, Members } from './group';
+import { Members } from './group';
 import type { HubState } from './state';
 import type { HistoryRequest, Revision } from './types';
-import type { Watcher } from './watcher';
+import type { WatchCohort, Watcher, WatchGroup } from './watcher';
 
 const NO_BYTES = new Uint8Array(0);
 const NO_UPPER_END = new Uint8Array([0]);
@@ -23,9 +23,9 @@ export function rangeKeys(range: KeyRange): { key: Uint8Array; rangeEnd: Uint8Ar
  * in one call of the core, a watcher joins exactly once, with nothing lost or repeated.
  */
 export class CatchUp {
-  private ready: Cohort[] = [];
-  private needHistory: Cohort[] = [];
-  private readonly reads = new Map<number, Cohort>();
+  private ready: WatchCohort[] = [];
+  private needHistory: WatchCohort[] = [];
+  private readonly reads = new Map<number, WatchCohort>();
   private turnAsked = false;
 
   constructor(
@@ -41,7 +41,7 @@ export class CatchUp {
     this.state.setState(watcher, { at: 'catch-up', cohort });
   }
 
-  remove(watcher: Watcher, cohort: Cohort): void {
+  remove(watcher: Watcher, cohort: WatchCohort): void {
     cohort.members.remove(watcher);
     if (cohort.members.size === 0) this.drop(cohort);
   }
@@ -91,16 +91,16 @@ export class CatchUp {
     return true;
   }
 
-  private cohortAt(group: Group, next: number): Cohort {
+  private cohortAt(group: WatchGroup, next: number): WatchCohort {
     const existing = group.cohorts.get(next);
     if (existing !== undefined) return existing;
-    const cohort: Cohort = { group, members: new Members(), next, request: 0, chunks: 0, queued: false };
+    const cohort: WatchCohort = { group, members: new Members<Watcher>(), next, request: 0, chunks: 0, queued: false };
     group.cohorts.set(next, cohort);
     this.enqueue(cohort);
     return cohort;
   }
 
-  private enqueue(cohort: Cohort): void {
+  private enqueue(cohort: WatchCohort): void {
     if (cohort.queued || cohort.request !== 0) return;
     cohort.queued = true;
     this.ready.push(cohort);
@@ -114,19 +114,19 @@ export class CatchUp {
     this.state.outputs.push({ kind: 'turn' });
   }
 
-  private drop(cohort: Cohort): void {
+  private drop(cohort: WatchCohort): void {
     cohort.group.cohorts.delete(cohort.next);
     this.abandonRead(cohort);
   }
 
-  private abandonRead(cohort: Cohort): void {
+  private abandonRead(cohort: WatchCohort): void {
     if (cohort.request === 0) return;
     this.state.outputs.push({ kind: 'cancelHistory', id: cohort.request });
     this.endRead(cohort, cohort.request);
   }
 
   /** Serves one slice; returns how many events were looked at. */
-  private serve(cohort: Cohort): number {
+  private serve(cohort: WatchCohort): number {
     this.holdCongested(cohort);
     if (cohort.members.size === 0) return 1;
     if (cohort.next < this.state.recent.floor) {
@@ -136,7 +136,7 @@ export class CatchUp {
     return this.serveRecent(cohort);
   }
 
-  private serveRecent(cohort: Cohort): number {
+  private serveRecent(cohort: WatchCohort): number {
     const { state } = this;
     const { group } = cohort;
     const events: Uint8Array[] = [];
@@ -171,7 +171,7 @@ export class CatchUp {
     return looked + 1;
   }
 
-  private deliverHistory(cohort: Cohort, revisions: readonly Revision[], coveredTo: number): void {
+  private deliverHistory(cohort: WatchCohort, revisions: readonly Revision[], coveredTo: number): void {
     const { group } = cohort;
     const events: Uint8Array[] = [];
     for (const revision of revisions) {
@@ -184,7 +184,7 @@ export class CatchUp {
     this.deliverSlice(cohort, events, coveredTo);
   }
 
-  private deliverSlice(cohort: Cohort, events: readonly Uint8Array[], revision: number): void {
+  private deliverSlice(cohort: WatchCohort, events: readonly Uint8Array[], revision: number): void {
     if (events.length === 0) return;
     this.state.deliverEvents(cohort.members, events, revision);
     for (const targets of cohort.members.targetSets) {
@@ -196,7 +196,7 @@ export class CatchUp {
    * Moves a cohort on to `next`: to the live ones, to another cohort or back to the queue. True: it goes on with the
    * next chunk of the read `id` (0: there is none).
    */
-  private advance(cohort: Cohort, next: number, id: number, done: boolean): boolean {
+  private advance(cohort: WatchCohort, next: number, id: number, done: boolean): boolean {
     const { cohorts } = cohort.group;
     cohorts.delete(cohort.next);
     cohort.next = next;
@@ -216,19 +216,19 @@ export class CatchUp {
   }
 
   /** A read ends early when the rest is at hand, or when others have waited long enough. */
-  private mustYield(cohort: Cohort): boolean {
+  private mustYield(cohort: WatchCohort): boolean {
     if (cohort.next > this.state.live) return true;
     if (cohort.next >= this.state.recent.floor && !cohort.group.prevKv) return true;
     return cohort.chunks >= this.state.limits.historyChunksPerTurn && this.needHistory.length > 0;
   }
 
-  private move(watcher: Watcher, from: Cohort, next: number): void {
+  private move(watcher: Watcher, from: WatchCohort, next: number): void {
     from.members.remove(watcher);
     this.place(watcher, next);
   }
 
   /** Watchers whose proxy does not drain step aside, so that the others need not wait for them. */
-  private holdCongested(cohort: Cohort): void {
+  private holdCongested(cohort: WatchCohort): void {
     for (const targets of cohort.members.targetSets.slice()) {
       if (!targets.connection.congested) continue;
       for (const watcher of targets.watchers.slice()) this.move(watcher, cohort, cohort.next);
@@ -236,7 +236,7 @@ export class CatchUp {
     if (cohort.members.size === 0) this.drop(cohort);
   }
 
-  private readHistory(cohort: Cohort): void {
+  private readHistory(cohort: WatchCohort): void {
     if (this.freeReads() <= 0) {
       cohort.queued = true;
       this.needHistory.push(cohort);
@@ -256,7 +256,7 @@ export class CatchUp {
     this.state.outputs.push({ kind: 'readHistory', request });
   }
 
-  private endRead(cohort: Cohort, id: number): void {
+  private endRead(cohort: WatchCohort, id: number): void {
     this.reads.delete(id);
     cohort.request = 0;
     this.askTurn();
@@ -279,7 +279,7 @@ export class CatchUp {
 /** Adds the revision's events that the group wants and returns their bytes; −1 (and none added): a prev_kv is not known. */
 function collectRevision(
   state: HubState,
-  group: Group,
+  group: WatchGroup,
   candidates: readonly SharedEvent[],
   events: Uint8Array[],
 ): number {

@@ -189,7 +189,7 @@ export class WatchCore {
   connectionClosed(connection: number): void {
     const found = this.state.connections.get(connection);
     if (found === undefined) return;
-    for (const session of [...found.sessions.keys()]) this.endSession(connection, session);
+    for (const session of found.sessions.keys()) this.endSession(connection, session);
     this.state.connections.delete(connection);
   }
 

@@ -1,28 +1,42 @@
 import type { KeyRange } from '../interval-tree';
 import { acquireWriter } from '../wire';
 import type { SharedEvent } from './event';
-import type { Connection, Watcher } from './watcher';
+import type { Target } from './types';
 
 const TAG_TARGETS = 0x0a;
 const TAG_SESSION = 0x08;
 const TAG_WATCH_ID = 0x10;
 
+/** Where deliveries go: one proxy's stream. */
+export interface Receiver {
+  readonly id: number;
+  /** The proxy does not drain: no catch-up is added to what waits for it. */
+  congested: boolean;
+}
+
+/** What a watcher is to its group. */
+export interface Member extends Target {
+  readonly owner: { readonly connection: Receiver };
+  /** Position in its target set, for removal in one step. */
+  slot: number;
+}
+
 /** Watchers of one connection that get the same deliveries; their encoded form is kept until the set changes. */
-export class TargetSet {
-  readonly watchers: Watcher[] = [];
+export class TargetSet<W extends Member> {
+  readonly watchers: W[] = [];
   private encodedForm: Uint8Array | undefined;
-  private frozen: readonly Watcher[] | undefined;
+  private frozen: readonly W[] | undefined;
 
-  constructor(readonly connection: Connection) {}
+  constructor(readonly connection: Receiver) {}
 
-  add(watcher: Watcher): void {
+  add(watcher: W): void {
     watcher.slot = this.watchers.length;
     this.watchers.push(watcher);
     this.changed();
   }
 
-  remove(watcher: Watcher): void {
-    const last = this.watchers.pop() as Watcher; // the set holds at least `watcher`
+  remove(watcher: W): void {
+    const last = this.watchers.pop() as W; // the set holds at least `watcher`
     if (last !== watcher) {
       this.watchers[watcher.slot] = last;
       last.slot = watcher.slot;
@@ -31,7 +45,7 @@ export class TargetSet {
   }
 
   /** The set as it is now, for a delivery: it stays so when the set changes. */
-  get snapshot(): readonly Watcher[] {
+  get snapshot(): readonly W[] {
     this.frozen ??= this.watchers.slice();
     return this.frozen;
   }
@@ -67,26 +81,26 @@ export function encodeTargets(targets: readonly { session: number; watchId: numb
 }
 
 /** Shared by all that are empty: most groups have neither cohorts nor pending events, and there may be a million. */
-const NOBODY: TargetSet[] = [];
+const NOBODY: never[] = [];
 
 /** Watchers by connection: few, since a connection is a proxy. */
-export class Members {
-  private sets = NOBODY;
+export class Members<W extends Member> {
+  private sets: TargetSet<W>[] = NOBODY;
   private count = 0;
 
   get size(): number {
     return this.count;
   }
 
-  get targetSets(): readonly TargetSet[] {
+  get targetSets(): readonly TargetSet<W>[] {
     return this.sets;
   }
 
-  add(watcher: Watcher): void {
+  add(watcher: W): void {
     const { connection } = watcher.owner;
     let targets = this.sets.find((set) => set.connection === connection);
     if (targets === undefined) {
-      targets = new TargetSet(connection);
+      targets = new TargetSet<W>(connection);
       if (this.sets === NOBODY) this.sets = [targets];
       else this.sets.push(targets);
     }
@@ -94,10 +108,10 @@ export class Members {
     this.count += 1;
   }
 
-  remove(watcher: Watcher): void {
+  remove(watcher: W): void {
     const { connection } = watcher.owner;
     const at = this.sets.findIndex((set) => set.connection === connection);
-    const targets = this.sets[at] as TargetSet; // a member's connection has a set
+    const targets = this.sets[at] as TargetSet<W>; // a member's connection has a set
     targets.remove(watcher);
     this.count -= 1;
     if (targets.watchers.length > 0) return;
@@ -106,15 +120,15 @@ export class Members {
   }
 
   /** A copy, so that watchers may move while it is read. */
-  list(): Watcher[] {
+  list(): W[] {
     return this.sets.flatMap((targets) => targets.watchers);
   }
 }
 
 /** Watchers of one group that are behind and need the same next revision: they share every read and every payload. */
-export interface Cohort {
-  readonly group: Group;
-  readonly members: Members;
+export interface Cohort<W extends Member> {
+  readonly group: Group<W>;
+  readonly members: Members<W>;
   next: number;
   /** Id of the history read under way; 0: none. */
   request: number;
@@ -125,9 +139,9 @@ export interface Cohort {
 const NOTHING: Uint8Array[] = [];
 
 /** All watchers with the same range, filters and options: one match and one payload for all of them. */
-export class Group {
-  readonly live = new Members();
-  private cohortsByNext: Map<number, Cohort> | undefined;
+export class Group<W extends Member> {
+  readonly live = new Members<W>();
+  private cohortsByNext: Map<number, Cohort<W>> | undefined;
   /** All watchers in whatever state: the group ends with the last. */
   watchers = 0;
   /** Deliveries made to the live members so far; tells whether a watcher was quiet between two looks. */
@@ -145,7 +159,7 @@ export class Group {
   ) {}
 
   /** By the next revision they need. */
-  get cohorts(): Map<number, Cohort> {
+  get cohorts(): Map<number, Cohort<W>> {
     this.cohortsByNext ??= new Map();
     return this.cohortsByNext;
   }

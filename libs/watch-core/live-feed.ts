@@ -1,10 +1,9 @@
 import type { CatchUp } from './catch-up';
 import { learnPrevious } from './catch-up';
 import { SharedEvent } from './event';
-import type { Group } from './group';
 import type { HubState, RangeGroups } from './state';
 import type { LiveBatch, Revision } from './types';
-import type { Watcher } from './watcher';
+import type { Watcher, WatchGroup } from './watcher';
 
 const NO_BYTES = new Uint8Array(0);
 
@@ -23,7 +22,7 @@ interface Gap {
  */
 export class LiveFeed {
   private gap: Gap | undefined;
-  private touched: Group[] = [];
+  private touched: WatchGroup[] = [];
   private matchedBytes = 0;
   private revision = 0;
   private event: SharedEvent | undefined;
@@ -179,7 +178,7 @@ export class LiveFeed {
   };
 
   /** A prev_kv that is not in memory: the whole group reads this revision from history. */
-  private fallBack(group: Group): void {
+  private fallBack(group: WatchGroup): void {
     group.uncollect(this.revision);
     this.flushGroup(group, this.revision - 1);
     for (const watcher of group.live.list()) {
@@ -195,7 +194,7 @@ export class LiveFeed {
     for (const group of touched) this.flushGroup(group, this.state.live);
   }
 
-  private flushGroup(group: Group, revision: number): void {
+  private flushGroup(group: WatchGroup, revision: number): void {
     if (!group.hasPending) return;
     const events = group.takePending();
     group.deliveries += 1;

@@ -3,12 +3,12 @@ import { Group, type Members } from './group';
 import { RecentEvents } from './recent-events';
 import type { Delivery, WatchCreate, WatchLimits, WatchOutput } from './types';
 import { WaitingList } from './waiting';
-import { type Connection, LIVE, type Session, type Watcher, type WatcherState } from './watcher';
+import { type Connection, LIVE, type Session, type Watcher, type WatcherState, type WatchGroup } from './watcher';
 
 /** Groups over one range: at most one for each set of filters and options. */
 export interface RangeGroups {
   readonly range: KeyRange;
-  readonly groups: Group[];
+  readonly groups: WatchGroup[];
 }
 
 /** What the parts of the core share. Its methods keep the counters and indexes in step with the watchers' states. */
@@ -16,7 +16,7 @@ export class HubState {
   outputs: WatchOutput[] = [];
   readonly connections = new Map<number, Connection>();
   readonly index = new RangeIndex<RangeGroups>();
-  readonly groups = new Set<Group>();
+  readonly groups = new Set<WatchGroup>();
   readonly waiting = new WaitingList();
   readonly recent: RecentEvents;
   /** Sessions whose RequestProgress is not answered yet. */
@@ -36,24 +36,24 @@ export class HubState {
     return this.lastRequest;
   }
 
-  groupFor(range: KeyRange, create: WatchCreate): Group {
+  groupFor(range: KeyRange, create: WatchCreate): WatchGroup {
     let entry = this.index.get(range);
     if (entry === undefined) {
       entry = { range, groups: [] };
       this.index.set(range, entry);
     }
-    const same = (group: Group): boolean =>
+    const same = (group: WatchGroup): boolean =>
       group.noPut === create.noPut && group.noDelete === create.noDelete && group.prevKv === create.prevKv;
     let group = entry.groups.find(same);
     if (group === undefined) {
-      group = new Group(range, create.noPut, create.noDelete, create.prevKv);
+      group = new Group<Watcher>(range, create.noPut, create.noDelete, create.prevKv);
       entry.groups.push(group);
       this.groups.add(group);
     }
     return group;
   }
 
-  dropGroupIfEmpty(group: Group): void {
+  dropGroupIfEmpty(group: WatchGroup): void {
     if (group.watchers > 0) return;
     this.groups.delete(group);
     const entry = this.index.get(group.range) as RangeGroups; // a group is in the index until here
@@ -83,7 +83,7 @@ export class HubState {
     this.deliver({ connection: watcher.owner.connection.id, targets: [watcher], events: [], ...answer });
   }
 
-  deliverEvents(members: Members, events: readonly Uint8Array[], revision: number): void {
+  deliverEvents(members: Members<Watcher>, events: readonly Uint8Array[], revision: number): void {
     for (const targets of members.targetSets) {
       this.deliver({
         connection: targets.connection.id,

@@ -1,12 +1,11 @@
-import type { Cohort, Group } from './group';
-import type { Target } from './types';
+import type { Cohort, Group, Member, Receiver } from './group';
 
-export interface Connection {
-  readonly id: number;
+export type WatchGroup = Group<Watcher>;
+export type WatchCohort = Cohort<Watcher>;
+
+export interface Connection extends Receiver {
   readonly sessions: Map<number, Session>;
-  /** The proxy does not drain: no catch-up is added to what waits for it. */
-  congested: boolean;
-  /** Watchers held back because of that. */
+  /** Watchers held back because it is congested. */
   readonly held: Set<Watcher>;
 }
 
@@ -33,7 +32,7 @@ export type WatcherState =
   | { readonly at: 'waiting'; readonly next: number }
   /** Member of its group: gets what the live feed brings. */
   | { readonly at: 'live' }
-  | { readonly at: 'catch-up'; readonly cohort: Cohort }
+  | { readonly at: 'catch-up'; readonly cohort: WatchCohort }
   /** Its session is paused or its connection congested. */
   | { readonly at: 'held'; readonly next: number }
   | { readonly at: 'gone' };
@@ -42,9 +41,9 @@ export const CREATING: WatcherState = { at: 'creating' };
 export const LIVE: WatcherState = { at: 'live' };
 export const GONE: WatcherState = { at: 'gone' };
 
-export interface Watcher extends Target {
+export interface Watcher extends Member {
   readonly owner: Session;
-  readonly group: Group;
+  readonly group: WatchGroup;
   /** As asked for; 0: from the store's revision on. */
   readonly startRevision: number;
   /** Progress below it is not reported. */
@@ -53,8 +52,6 @@ export interface Watcher extends Target {
   state: WatcherState;
   /** The group's `deliveries` when progress was last reported; −1: events came since, by catch-up. */
   quietSince: number;
-  /** Position in its target set, for removal in one step. */
-  slot: number;
   /** A cancel came before the creation was answered. */
   cancelRequested: boolean;
 }

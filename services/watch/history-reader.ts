@@ -35,7 +35,7 @@ export class HistoryReader {
   }
 
   close(): void {
-    for (const id of [...this.reads.keys()]) this.cancel(id);
+    for (const id of this.reads.keys()) this.cancel(id);
   }
 
   private readonly end: ReadEvents = {

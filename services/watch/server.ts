@@ -13,7 +13,8 @@ import { watchConfig } from './config';
 import { Hub } from './hub';
 
 /** Starts the watch hub of a member: listens for proxies and follows the member's storage. */
-export async function startWatch({ config, logger, fatal }: ProcessContext): Promise<RunningProcess> {
+export async function startWatch(context: ProcessContext): Promise<RunningProcess> {
+  const { config, logger } = context;
   const settings = watchConfig(config);
   const storage = parseAddress(config.addresses.storage);
   const channelOptions = { engine: config.rpcEngine, maxReceiveBytes: INTERNAL_MESSAGE_BYTES_MAX };
@@ -26,7 +27,7 @@ export async function startWatch({ config, logger, fatal }: ProcessContext): Pro
     busyError: Errors.TooManyRequests.id,
   });
   const hub = new Hub(settings, { reads, history: bulk }, logger);
-  const events = followEvents(live, hub, fatal);
+  const events = followEvents(live, hub, (error) => context.fatal(error));
   const server = createServer({
     engine: config.rpcEngine,
     maxReceiveBytes: INTERNAL_MESSAGE_BYTES_MAX,
