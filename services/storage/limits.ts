@@ -1,4 +1,4 @@
-import { BATCH_BYTES_SOFT_MAX, LINK_QUEUE_BYTES_MAX } from '../../libs/limits';
+import { BATCH_BYTES_SOFT_MAX, INTERNAL_MESSAGE_BYTES_MAX, LINK_QUEUE_BYTES_MAX } from '../../libs/limits';
 
 /** The bounds of this process alone; those it shares with others are in libs/limits. */
 export const limits = {
@@ -6,6 +6,10 @@ export const limits = {
   subscriberBufferedBytesMax: LINK_QUEUE_BYTES_MAX,
   /** Payload bytes after which a message of results, events or feeds is closed and another begun. */
   messageBytesTarget: BATCH_BYTES_SOFT_MAX,
+  /** Largest response that a link carries; what is larger is answered with an error instead of breaking the link. */
+  responseBytesMax: INTERNAL_MESSAGE_BYTES_MAX - BATCH_BYTES_SOFT_MAX,
+  /** Bytes of replies a reader may leave unread before it is disconnected. */
+  readerBufferedBytesMax: 4 * LINK_QUEUE_BYTES_MAX,
   /** Largest previous value that is sent along with a live event; larger ones are fetched when a watcher wants them. */
   eventPreviousBytesMax: 64 * 1024,
   /** Default and largest size of one chunk of history. */
@@ -27,3 +31,8 @@ export const limits = {
   /** Applied bytes after which the space in use is measured again. */
   quotaCheckBytes: 256 * 1024,
 } as const;
+
+/** What a client is told in place of a response that no link carries. */
+export function tooLarge(bytes: number): string {
+  return `etcdserver: the response is too large (${bytes} bytes, at most ${limits.responseBytesMax}): ask for less with a limit`;
+}

@@ -12,6 +12,7 @@ import {
 } from '../../libs/process';
 import { connect, createServer } from '../../libs/rpc';
 import { openStore } from '../../libs/store';
+import { startTracing } from '../../libs/telemetry';
 import { type StorageConfig, storageConfig } from './config';
 import { storedIdentity } from './state/state';
 import { Storage } from './storage';
@@ -22,11 +23,12 @@ export async function startStorage({ config, logger, fatal }: ProcessContext): P
   mkdirSync(settings.storeDir, { recursive: true, mode: 0o700 });
   const unlock = await lockDirectory(settings.storeDir);
   const store = openChecked(settings, fatal);
+  const tracing = startTracing(config);
   const channelOptions = { engine: config.rpcEngine, maxReceiveBytes: INTERNAL_MESSAGE_BYTES_MAX };
   const raft = parseAddress(config.addresses.raft);
   const deliver = connect(raft, channelOptions);
   const control = connect(raft, channelOptions);
-  const storage = new Storage({ config: settings, store, logger, fatal, deliver, control });
+  const storage = new Storage({ config: settings, store, logger, tracing, fatal, deliver, control });
   const server = createServer({ engine: config.rpcEngine, maxReceiveBytes: INTERNAL_MESSAGE_BYTES_MAX });
   server.addHandlers(storage.handlers);
   server.addHandlers(healthHandlers());
@@ -38,6 +40,7 @@ export async function startStorage({ config, logger, fatal }: ProcessContext): P
       deliver.close();
       control.close();
       await server.close();
+      await tracing.shutdown();
       unlock();
     },
   };

@@ -1,6 +1,7 @@
 import type { Store } from '../../libs/mvcc';
 import type { Logger } from '../../libs/process';
 import type { Channel, Handlers } from '../../libs/rpc';
+import type { Tracing } from '../../libs/telemetry';
 import { type LogEntry, STORAGE_PATHS } from '../../proto/gen/hexad';
 import { ApplyLoop } from './apply/apply-loop';
 import { ApplyAttempts } from './apply/attempts';
@@ -19,12 +20,14 @@ import { OwnProposals } from './own-proposals';
 import { RaftLink } from './raft-link';
 import { createReadMethods } from './reads/methods';
 import { ReadServer } from './reads/read-server';
+import { tracedMethods } from './reads/traced';
 import { openState, type ReplicatedState, saveIdentity, storedIdentity } from './state/state';
 
 export interface StorageOptions {
   readonly config: StorageConfig;
   readonly store: Store;
   readonly logger: Logger;
+  readonly tracing: Tracing;
   readonly fatal: (error: unknown) => never;
   /** To `raft.sock`: delivery of entries. */
   readonly deliver: Channel;
@@ -55,7 +58,7 @@ export class Storage {
   private quotaCheckDue = 0;
 
   constructor(private readonly options: StorageOptions) {
-    const { config, store, fatal } = options;
+    const { config, store, tracing, fatal } = options;
     const { identity } = config;
     const headers = new ResponseHeaders(identity);
     this.isEmpty = storedIdentity(store) === undefined;
@@ -64,7 +67,8 @@ export class Storage {
     const feed = new StateFeed(this.state, identity, this.gate);
     this.compactor = new Compactor(store, fatal);
     this.outputs = new Outputs(this.results, this.events, feed, this.compactor);
-    this.reads = new ReadServer(store, this.gate, createReadMethods(this.readContext(headers)));
+    const methods = createReadMethods(this.readContext(headers));
+    this.reads = new ReadServer(store, this.gate, tracing.enabled ? tracedMethods(tracing, methods) : methods);
     const history = new HistoryServer(store, identity, this.gate);
     this.handlers = {
       stream: {
@@ -76,7 +80,7 @@ export class Storage {
       },
     };
     this.attempts = new ApplyAttempts(config.storeDir);
-    this.loop = this.createLoop(new StateMachine(this.state, headers, this.outputs));
+    this.loop = this.createLoop(new StateMachine(this.state, headers, this.outputs, tracing));
     this.measureSpace();
     this.raft = this.createRaftLink();
     this.own = this.createOwnProposals();

@@ -1,5 +1,6 @@
 import { Errors } from '../../../libs/errors';
 import type { Position, RevisionChanges } from '../../../libs/mvcc';
+import type { Tracing } from '../../../libs/telemetry';
 import { WireError } from '../../../libs/wire';
 import { decodeConfChange, decodeEntry, type LogEntry, LogEntryType } from '../../../proto/gen/hexad';
 import type { ResponseHeaders } from '../headers';
@@ -11,6 +12,7 @@ import { decodeCommand } from './command';
 import { Executor } from './executor';
 import type { FeedChanges } from './feed-changes';
 import { ConfigurationExecutor } from './members';
+import { TracedApplier } from './traced';
 
 /** What applying entries tells the rest of the process, in apply order. */
 export interface ApplySink extends FeedChanges {
@@ -33,8 +35,10 @@ export class StateMachine {
     private readonly state: ReplicatedState,
     headers: ResponseHeaders,
     private readonly sink: ApplySink,
+    tracing?: Tracing,
   ) {
-    this.chain = new Authoriser(state, new AlarmGuard(state, new Executor(state, headers, sink)));
+    const chain = new Authoriser(state, new AlarmGuard(state, new Executor(state, headers, sink)));
+    this.chain = tracing?.enabled ? new TracedApplier(tracing, chain) : chain;
     this.configuration = new ConfigurationExecutor(state, headers, sink);
   }
 

@@ -1,8 +1,9 @@
+import { UNCATALOGUED_ID } from '../../../libs/errors';
 import type { Position } from '../../../libs/mvcc';
 import type { StreamCall } from '../../../libs/rpc';
 import { decodeResultsRequest, encodeResultBatch, type ResultInput } from '../../../proto/gen/hexad';
 import type { ApplyOutcome } from '../apply/applier';
-import { limits } from '../limits';
+import { limits, tooLarge } from '../limits';
 import { onRequest, Subscription } from './subscription';
 
 type LocalListener = (sequence: number, errorId: number) => void;
@@ -57,7 +58,12 @@ export class ResultsFeed {
     const subscriber = this.subscribers.get(origin);
     if (subscriber !== undefined) {
       const { response } = outcome;
-      subscriber.push({ sequence, error, response, index, term }, response.length, index);
+      if (response.length <= limits.responseBytesMax) {
+        subscriber.push({ sequence, error, response, index, term }, response.length, index);
+      } else {
+        const errorDetail = tooLarge(response.length);
+        subscriber.push({ sequence, error: UNCATALOGUED_ID, errorDetail, index, term }, 0, index);
+      }
     } else if (this.locals.size > 0) {
       this.locals.get(origin)?.(sequence, error);
     }

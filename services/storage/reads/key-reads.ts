@@ -1,4 +1,4 @@
-import { Errors } from '../../../libs/errors';
+import { Errors, UNCATALOGUED_ID } from '../../../libs/errors';
 import { authoriseRead, authoriseTxn } from '../../../libs/rbac';
 import type { BatchCall, BatchPeer } from '../../../libs/rpc';
 import {
@@ -8,6 +8,7 @@ import {
   writeTxnResponse,
 } from '../../../proto/gen/etcdserverpb';
 import { StorageMethod } from '../../../proto/gen/hexad';
+import { limits, tooLarge } from '../limits';
 import { mvccError } from '../mvcc-errors';
 import { refusedRead, type ReadContext, type ReadEntry } from './read-context';
 
@@ -28,8 +29,13 @@ function range({ state, headers }: ReadContext, call: BatchCall, peer: BatchPeer
   }
   if (auth.enabled && refusedRead(call, peer, authoriseRead(auth, call, request.key, request.rangeEnd))) return;
   const outcome = store.rangeEncoded(request, headers.encoded(store.revision, store.applied.term));
-  if (outcome.ok) peer.reply(call.id, 0, outcome.value);
+  if (outcome.ok) replyIfItFits(call, peer, outcome.value);
   else peer.reply(call.id, mvccError(outcome.error).id);
+}
+
+function replyIfItFits(call: BatchCall, peer: BatchPeer, response: Uint8Array): void {
+  if (response.length <= limits.responseBytesMax) peer.reply(call.id, 0, response);
+  else peer.reply(call.id, UNCATALOGUED_ID, undefined, undefined, tooLarge(response.length));
 }
 
 const NO_LEASES = { leaseExists: (): boolean => false };
@@ -49,7 +55,7 @@ function txn({ state, headers, keysOfLease }: ReadContext, call: BatchCall, peer
   }
   const { succeeded, responses } = outcome.value.response;
   const body = { succeeded, responses };
-  peer.reply(call.id, 0, headers.response(writeTxnResponse, body, store.revision, store.applied.term));
+  replyIfItFits(call, peer, headers.response(writeTxnResponse, body, store.revision, store.applied.term));
 }
 
 /** Only direct ranges, as in etcd: a nested transaction goes through the log. */

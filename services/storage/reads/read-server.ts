@@ -25,9 +25,12 @@ export class ReadServer {
     private readonly gate: Gate,
     private readonly methods: ReadonlyMap<number, ReadMethod>,
   ) {
-    this.handler = batchHandler((calls, peer) => {
-      for (const call of calls) this.accept(call, peer);
-    });
+    this.handler = batchHandler(
+      (calls, peer) => {
+        for (const call of calls) this.accept(call, peer);
+      },
+      { maxBufferedBytes: limits.readerBufferedBytesMax },
+    );
     gate.whenOpen(() => this.afterApply());
   }
 
