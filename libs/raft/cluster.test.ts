@@ -40,7 +40,7 @@ function firstViolation(bug: Bug, seedsMax: number): string {
 
 describe('a cluster under drops, delays, repeats, reordering, crashes, partitions and changes', () => {
   it('keeps every safety property and goes on once healed', () => {
-    const sum: RunTotals = { elections: 0, crashes: 0, applied: 0, reads: 0, confChanges: 0, snapshots: 0 };
+    const sum: RunTotals = { elections: 0, crashes: 0, applied: 0, reads: 0, confChanges: 0, joint: 0, snapshots: 0 };
     for (let seed = firstSeed; seed < firstSeed + seeds; seed++) {
       const totals = runSeed(seed);
       for (const key of Object.keys(sum) as (keyof RunTotals)[]) sum[key] += totals[key];

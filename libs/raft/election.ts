@@ -23,7 +23,8 @@ export function campaignForTransfer(state: RaftState): void {
 function mayCampaign(state: RaftState): boolean {
   if (state.isLeader || !state.promotable) return false;
   // With a committed change not yet in force, votes would be counted among the wrong members.
-  return !state.log.hasUndeliveredConf(state.config.maxCommittedBytes);
+  const bytes = state.config.maxCommittedBytes;
+  return state.log.maybeCommitOlderConfs(bytes) && !state.log.hasUndeliveredConf(bytes);
 }
 
 function campaign(state: RaftState, kind: CampaignKind): void {

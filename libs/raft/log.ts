@@ -165,6 +165,27 @@ export class RaftLog {
     return !this.waitingForEntries && Math.min(this.commit, this.persistedIndex) > this.delivered;
   }
 
+  /**
+   * Commits what configuration entries prove: a leader appends one only when it has applied the one before, so all but
+   * the last are committed. A member whose record of the commit was torn off by a power cut must not count votes by a
+   * configuration two steps back, since majorities of that and of the present one need not meet. False: can't be told
+   * while entries are not in memory.
+   */
+  maybeCommitOlderConfs(maxBytes: number): boolean {
+    let lastConf = 0;
+    for (let lo = this.commit + 1; lo <= this.lastIndex; ) {
+      const entries = this.entries(lo, this.lastIndex + 1, maxBytes);
+      if (entries === undefined || entries.length === 0) return false;
+      for (const entry of entries) {
+        if (entry.type !== EntryType.Conf) continue;
+        if (lastConf > 0) this.commitTo(lastConf);
+        lastConf = entry.index;
+      }
+      lo += entries.length;
+    }
+    return true;
+  }
+
   /** A committed configuration entry waits for delivery (or can't be ruled out while entries are not in memory). */
   hasUndeliveredConf(maxBytes: number): boolean {
     for (let lo = this.delivered + 1; lo <= this.commit; ) {

@@ -71,8 +71,10 @@ export class RaftState {
     this.members = new Members(config.id, config, config.confState);
     this.confIndex = config.confIndex;
     this.persistence = new Persistence({ ...config.hardState, commit: this.log.commit });
-    this.term = config.hardState.term;
-    this.vote = config.hardState.vote;
+    // A power cut may leave entries of a term whose own record was torn off; nobody was told of a vote in it.
+    const isTorn = this.log.lastTerm > config.hardState.term;
+    this.term = isTorn ? this.log.lastTerm : config.hardState.term;
+    this.vote = isTorn ? NO_NODE : config.hardState.vote;
     this.forwarded = new ForwardedReads(2 * config.electionTicks);
     this.uncommitted = new UncommittedBytes(config.maxUncommittedBytes);
     this.drawElectionTimeout();

@@ -1,5 +1,5 @@
 import type { Raft } from '../raft';
-import { MessageType } from '../types';
+import { EntryType, MessageType } from '../types';
 import type { LogIndex, Message, NodeId, Ready } from '../types';
 import {
   checkLogMatching,
@@ -42,6 +42,7 @@ export interface RunTotals {
   applied: number;
   reads: number;
   confChanges: number;
+  joint: number;
   snapshots: number;
 }
 
@@ -70,7 +71,15 @@ export class RandomCluster {
   private readonly safety = new StateMachineSafety();
   private readonly completeness = new LeaderCompleteness(this.safety);
   private readonly reads = new ReadFreshness();
-  readonly totals: RunTotals = { elections: 0, crashes: 0, applied: 0, reads: 0, confChanges: 0, snapshots: 0 };
+  readonly totals: RunTotals = {
+    elections: 0,
+    crashes: 0,
+    applied: 0,
+    reads: 0,
+    confChanges: 0,
+    joint: 0,
+    snapshots: 0,
+  };
 
   constructor(private readonly options: RunOptions) {
     this.random = new Random(options.seed);
@@ -163,6 +172,7 @@ export class RandomCluster {
     this.safety.applied(node, entry, this.lastApplied.get(node.id) as number);
     this.lastApplied.set(node.id, index);
     this.totals.applied++;
+    if (entry.type === EntryType.Conf && node.conf.votersOutgoing.length > 0) this.totals.joint++;
   }
 
   private sync(node: SimNode): void {
@@ -236,7 +246,7 @@ export class RandomCluster {
       node.unsynced = [];
       node.disk.hardState = { ...node.disk.hardState, term: START.term, vote: 0n };
     }
-    node.restart(random.below(node.unsynced.length + 1), ++this.counter);
+    node.restart(random.below(node.unsynced.length + 1), ++this.counter, random.below(5));
     this.totals.crashes++;
     this.begin(node);
   }

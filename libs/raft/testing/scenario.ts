@@ -227,13 +227,13 @@ export class Scenario {
     return others.filter((other) => other !== a).flatMap((other) => [`${a}->${other}`, `${other}->${a}`]);
   }
 
-  /** `crash 1 [kept]`: unsynced writes are lost but for the first `kept`; links and what is on them too. */
-  private crash([member, kept]: string[]): void {
+  /** `crash 1 [kept [torn]]`: unsynced writes are lost but for the first `kept` and so many entries of the next. */
+  private crash([member, kept, torn]: string[]): void {
     const node = this.node(member);
     this.slowDisks.delete(node.id);
     this.network = this.network.filter((message) => message.from !== node.id && message.to !== node.id);
     node.flushStore(1);
-    node.restart(Number(kept ?? 0), this.nonce++);
+    node.restart(Number(kept ?? 0), this.nonce++, Number(torn ?? 0));
   }
 
   private compact([member, index]: string[]): void {

@@ -135,9 +135,14 @@ export class SimNode {
     if (store.applied > this.disk.store.applied) this.disk.store = store;
   }
 
-  /** Dies, keeping the first `keep` of its unsynced writes, and starts again with a new nonce. */
-  restart(keep: number, nonce: number): void {
+  /**
+   * Dies, keeping the first `keep` of its unsynced writes and `tornEntries` entries of the next one, and starts again with
+   * a new nonce.
+   */
+  restart(keep: number, nonce: number, tornEntries: number = 0): void {
     for (const ready of this.unsynced.slice(0, keep)) this.makeDurable(ready);
+    const torn = this.unsynced[keep];
+    if (torn?.snapshot === undefined) this.disk.log.append(torn?.entriesToPersist.slice(0, tornEntries) ?? []);
     this.settings = { ...this.settings, nonce };
     const { store, hardState, log } = this.disk;
     // A snapshot was installed and its record in the log was lost: the host finishes the installation.
