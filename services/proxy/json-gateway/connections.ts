@@ -1,5 +1,4 @@
 import type { Socket } from 'node:net';
-import { TLSSocket } from 'node:tls';
 import type { ConnectionInfo } from '../../../libs/rpc';
 
 const known = new WeakMap<Socket, ConnectionInfo>();
@@ -27,7 +26,7 @@ function describe(socket: Socket): ConnectionInfo {
     // Negative, so that it never meets an id of the gRPC engine.
     id: --lastId,
     remoteAddress: remoteAddress === undefined ? 'unix' : `${remoteAddress}:${remotePort}`,
-    encrypted: socket instanceof TLSSocket,
+    encrypted: (socket as SecureSocket).encrypted === true,
     clientCommonName: commonNameOf(socket),
     onClose(callback) {
       if (closed) callback();
@@ -36,11 +35,18 @@ function describe(socket: Socket): ConnectionInfo {
   };
 }
 
+/** What is asked of a TLS socket; requests over HTTP/2 come on a stand-in that has the same. */
+interface SecureSocket {
+  readonly encrypted?: boolean;
+  readonly authorized?: boolean;
+  getPeerCertificate?(): { subject?: { CN?: string | string[] } };
+}
+
 /** Common name of the client's certificate if it was verified. */
-export function commonNameOf(socket: Socket): string | undefined {
-  if (!(socket instanceof TLSSocket) || !socket.authorized) return undefined;
+function commonNameOf(socket: Socket): string | undefined {
+  const secure = socket as SecureSocket;
+  if (secure.encrypted !== true || secure.authorized !== true) return undefined;
   // Node gives an empty object if there is no certificate.
-  const subject: { CN?: string | string[] } | undefined = socket.getPeerCertificate().subject;
-  const name = subject?.CN;
+  const name = secure.getPeerCertificate?.().subject?.CN;
   return typeof name === 'string' && name !== '' ? name : undefined;
 }
