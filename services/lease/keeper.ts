@@ -35,16 +35,14 @@ export class LeaseKeeper {
   private readonly awaitingGrant = new LeaseWaiters();
   private readonly awaitingRevoke = new LeaseWaiters();
   private all = new Set<LeaseRequest>();
-  private readonly sweeper: NodeJS.Timeout;
+  private sweeper: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly memberId: bigint,
     private readonly leases: LeaseTimer,
     private readonly links: KeeperLinks,
     private readonly onRoleChange: () => void,
-  ) {
-    this.sweeper = setInterval(() => this.sweep(), SWEEP_MS);
-  }
+  ) {}
 
   close(): void {
     clearInterval(this.sweeper);
@@ -58,6 +56,7 @@ export class LeaseKeeper {
       return;
     }
     this.all.add(request);
+    this.sweeper ??= setInterval(() => this.sweep(), SWEEP_MS);
     this.route(request);
   }
 
@@ -215,5 +214,8 @@ export class LeaseKeeper {
     this.awaitingGrant.sweep();
     this.awaitingRevoke.sweep();
     if (this.parked.length > 0) this.retryParked();
+    if (this.all.size > 0) return;
+    clearInterval(this.sweeper);
+    this.sweeper = undefined;
   }
 }

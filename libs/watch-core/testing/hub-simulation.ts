@@ -1,6 +1,6 @@
 import { bytesToMapKey, type KeyRange, parseKeyRange, rangeContains } from '../../interval-tree';
 import { decodeEvent, type Event } from '../../../proto/gen/mvccpb';
-import { encodeKeyValueForTest, overTheWire } from './wire';
+import { decodeEventField, describeOutput, encodeKeyValueForTest, overTheWire } from './wire';
 import {
   type Delivery,
   type HistoryRequest,
@@ -49,6 +49,8 @@ export class HubSimulation {
   readonly streams = new Map<string, Stream>();
   readonly history: StoredRevision[] = [];
   readonly progress: { connection: number; session: number; watchId: number; revision: number }[] = [];
+  /** What the hub asked for and sent, a line each. */
+  readonly trace: string[] = [];
   historyReads = 0;
   statusReads = 0;
   revision = 1;
@@ -198,6 +200,7 @@ export class HubSimulation {
 
   pump(): void {
     for (const output of this.core.takeOutputs()) {
+      this.trace.push(describeOutput(output));
       if (output.kind === 'deliver') this.receive(output.delivery);
       else if (output.kind === 'readStatus') {
         if (this.statusAsked) throw new Error('two status reads at once');
@@ -307,14 +310,6 @@ function filterRevision(item: StoredRevision, range: KeyRange, prevKv: boolean):
     events.push({ ...event, prevKv: (prevKv ? item.previous[i] : undefined) ?? new Uint8Array(0) });
   });
   return events.length === 0 ? [] : [{ revision: item.revision, events }];
-}
-
-/** One encoded field 11 of WatchResponse. */
-function decodeEventField(bytes: Uint8Array): Event {
-  if (bytes[0] !== 0x5a) throw new Error('not an events field');
-  let at = 1;
-  while (((bytes[at] as number) & 0x80) !== 0) at += 1;
-  return decodeEvent(bytes.subarray(at + 1));
 }
 
 function expectedEvent(event: KeyEvent, previous: Uint8Array | undefined): Event {
