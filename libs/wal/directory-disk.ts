@@ -8,6 +8,7 @@ import {
   readdirSync,
   read as readFile,
   readSync,
+  write as writeFile,
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -103,20 +104,25 @@ class DirectoryFile implements WalFile {
     });
   }
 
-  write(bytes: Uint8Array, offset: number): void {
-    for (let done = 0; done < bytes.length; ) {
-      done += writeSync(this.fd, bytes, done, bytes.length - done, offset + done);
-    }
+  write(bytes: Uint8Array, offset: number, fsync: boolean, callback: (error: Error | undefined) => void): void {
     this.bytes = Math.max(this.bytes, offset + bytes.length);
+    const next = (done: number): void => {
+      writeFile(this.fd, bytes, done, bytes.length - done, offset + done, (error, count) => {
+        if (error !== null) callback(error);
+        else if (done + count < bytes.length) next(done + count);
+        else if (fsync) fdatasync(this.fd, (failure) => callback(failure ?? undefined));
+        else callback(undefined);
+      });
+    };
+    next(0);
   }
 
   wipe(from: number, to: number): void {
-    this.write(new Uint8Array(to - from), from);
+    const zeros = new Uint8Array(to - from);
+    for (let done = 0; done < zeros.length; ) {
+      done += writeSync(this.fd, zeros, done, zeros.length - done, from + done);
+    }
     fdatasyncSync(this.fd);
-  }
-
-  sync(callback: (error: Error | undefined) => void): void {
-    fdatasync(this.fd, (error) => callback(error ?? undefined));
   }
 
   close(): void {

@@ -18,11 +18,12 @@ export interface WalFile {
   /** The whole file, in memory of its own. */
   readAll(): Uint8Array;
   read(offset: number, length: number): Promise<Uint8Array>;
-  /** Writes at `offset` without syncing; the bytes belong to the caller again on return. */
-  write(bytes: Uint8Array, offset: number): void;
+  /**
+   * Writes at `offset` and then, if `fsync`, makes everything written so far durable. Calls back once, not before it
+   * returned; until then the bytes must not change.
+   */
+  write(bytes: Uint8Array, offset: number, fsync: boolean, callback: (error: Error | undefined) => void): void;
   /** Overwrites with zeros and syncs before it returns. */
   wipe(from: number, to: number): void;
-  /** fdatasync of everything written before the call. Calls back once, not before it returned. */
-  sync(callback: (error: Error | undefined) => void): void;
   close(): void;
 }

@@ -63,7 +63,7 @@ export interface WalStats {
   entries: number;
   bytesWritten: number;
   readBacks: number;
-  /** Durations of fdatasync; see `createHistogram`. */
+  /** Durations of write and fdatasync together. */
   readonly syncSeconds: Histogram;
 }
 

@@ -198,23 +198,19 @@ export class Wal implements LogStorage {
   private write(): void {
     const pending = this.pending;
     this.pending = nothingPending();
-    this.syncStartedAt = this.options.now();
+    const started = this.options.now();
+    this.syncStartedAt = started;
     try {
       this.roll(pending.bytes);
-      this.writeBatch(pending);
+      this.writeBatch(pending, (error) => this.synced(error, pending.number, started));
     } catch (error) {
       this.options.onFatal(asError(error));
-      return;
     }
-    const started = this.options.now();
-    const done = (error: Error | undefined): void => this.synced(error, pending.number, started);
-    if (this.options.fsync && this.active !== undefined) this.active.file.sync(done);
-    else setImmediate(done, undefined);
   }
 
   private synced(error: Error | undefined, number: number, started: number): void {
-    // After a failed fdatasync the page cache may claim to be clean though the disk has nothing: never tried again.
-    if (error !== undefined) return this.options.onFatal(new WalError(`fdatasync of the WAL failed: ${error.message}`));
+    // After a failed write or fdatasync the page cache may claim to be clean though the disk has nothing: never tried again.
+    if (error !== undefined) return this.options.onFatal(new WalError(`writing the WAL failed: ${error.message}`));
     this.stats.syncs += 1;
     observe(this.stats.syncSeconds, (this.options.now() - started) / 1000);
     this.syncStartedAt = undefined;
@@ -228,7 +224,7 @@ export class Wal implements LogStorage {
     idle?.();
   }
 
-  private writeBatch(pending: Pending): void {
+  private writeBatch(pending: Pending, done: (error: Error | undefined) => void): void {
     const active = this.active as ActiveSegment; // roll() has seen to it
     const isFirst = active.batches === 0;
     if (pending.hardState !== undefined) this.hardState = pending.hardState;
@@ -242,7 +238,7 @@ export class Wal implements LogStorage {
     };
     const place = { segment: active.number, batch: active.batches + 1, nonce: active.metadata.nonce };
     const batch = encodeBatch(content, place, this.options.checksum, this.allocate);
-    active.file.write(batch.bytes, active.offset);
+    active.file.write(batch.bytes, active.offset, this.options.fsync, done);
     if (pending.snapshot !== undefined) this.beginBehind(pending.snapshot);
     for (const written of batch.written) this.note(written, active);
     active.offset += batch.bytes.length;

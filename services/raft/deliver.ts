@@ -5,6 +5,7 @@ import type { Wal } from '../../libs/wal';
 import { decodeDeliverAck, type DeliverAck, encodeDeliverBatch } from '../../proto/gen/hexad';
 import type { RaftSettings } from './config';
 import type { Consensus } from './consensus';
+import { onDecoded } from './reply-stream';
 import type { RaftStats } from './stats';
 
 export interface DeliverOptions {
@@ -47,9 +48,8 @@ export class Deliver {
 
   readonly serve: StreamHandler = (call) => {
     let own: Attached | undefined;
-    call.onMessage((bytes) => {
+    onDecoded(call, decodeDeliverAck, (ack) => {
       try {
-        const ack = decodeDeliverAck(bytes);
         if (own === undefined) own = this.attach(call, ack);
         else this.acknowledge(own, ack);
       } catch (error) {

@@ -133,7 +133,12 @@ export class RaftHost {
   }
 
   readonly moveLeader = (call: UnaryCall): void => {
-    const { targetId } = decodeRaftMoveLeaderRequest(call.request);
+    let targetId: NodeId;
+    try {
+      ({ targetId } = decodeRaftMoveLeaderRequest(call.request));
+    } catch {
+      return call.fail(Errors.MalformedRequest);
+    }
     this.transfer(targetId, (error) => call.reply(encodeRaftMoveLeaderResponse({ error: error?.id ?? 0 })));
   };
 
@@ -175,8 +180,8 @@ export class RaftHost {
       clusterId,
       stats: this.stats,
       fatal,
-      onMessages: (_from, messages) => {
-        for (const message of messages) this.consensus.core.step(message);
+      onMessages: (from, messages) => {
+        for (const message of messages) if (message.from === from) this.consensus.core.step(message);
         this.consensus.schedule();
       },
       onExtras: (from, batch) => {

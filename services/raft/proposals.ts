@@ -10,7 +10,7 @@ import {
 import type { RaftLimits } from './config';
 import type { Consensus } from './consensus';
 import type { PeerSet } from './peers/peer-set';
-import { ReplyStream } from './reply-stream';
+import { onDecoded, ReplyStream } from './reply-stream';
 import type { RaftStats } from './stats';
 
 export interface ProposalsOptions {
@@ -57,8 +57,7 @@ export class Proposals {
         for (const origin of origins) if (this.streams.get(origin) === replies) this.streams.delete(origin);
       },
     );
-    call.onMessage((bytes) => {
-      const { proposals } = decodeProposeBatch(bytes);
+    onDecoded(call, decodeProposeBatch, ({ proposals }) => {
       stats.proposalsReceived += proposals.length;
       const origin = proposals[0]?.origin;
       if (origin !== undefined && !origins.has(origin)) {

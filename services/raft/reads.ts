@@ -4,7 +4,7 @@ import type { StreamHandler } from '../../libs/rpc';
 import { decodeReadIndexBatch, encodeReadIndexReplyBatch, type ReadIndexReplyInput } from '../../proto/gen/hexad';
 import type { RaftLimits } from './config';
 import type { Consensus } from './consensus';
-import { ReplyStream } from './reply-stream';
+import { onDecoded, ReplyStream } from './reply-stream';
 import type { RaftStats } from './stats';
 
 export interface ReadsOptions {
@@ -43,8 +43,7 @@ export class Reads {
       dirty,
       () => undefined,
     );
-    call.onMessage((bytes) => {
-      const { context } = decodeReadIndexBatch(bytes);
+    onDecoded(call, decodeReadIndexBatch, ({ context }) => {
       stats.readsReceived += 1;
       this.waiting.push({ replies, context, since: now() });
       consensus.schedule();

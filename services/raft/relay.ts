@@ -14,7 +14,7 @@ import {
 import type { RaftLimits } from './config';
 import type { Consensus } from './consensus';
 import type { PeerSet } from './peers/peer-set';
-import { ReplyStream } from './reply-stream';
+import { onDecoded, ReplyStream } from './reply-stream';
 
 export interface RelayOptions {
   readonly memberId: NodeId;
@@ -53,8 +53,8 @@ export class Relay {
       this.options.dirty,
       () => undefined,
     );
-    call.onMessage((bytes) => {
-      for (const request of decodeRelayBatch(bytes).requests) this.route(request, (reply) => replies.push(reply));
+    onDecoded(call, decodeRelayBatch, ({ requests }) => {
+      for (const request of requests) this.route(request, (reply) => replies.push(reply));
       this.options.consensus.schedule();
     });
     call.onHalfClose(() => call.end());
@@ -73,8 +73,7 @@ export class Relay {
         this.failAt(requests);
       },
     );
-    call.onMessage((bytes) => {
-      const batch = decodeRelayServeBatch(bytes);
+    onDecoded(call, decodeRelayServeBatch, (batch) => {
       if (batch.serve !== '') {
         name = batch.serve;
         this.servers.set(name, requests);

@@ -1,4 +1,4 @@
-import { Errors } from '../../libs/errors';
+import { Errors, GrpcCode } from '../../libs/errors';
 import type { StreamCall } from '../../libs/rpc';
 
 /**
@@ -40,4 +40,20 @@ export class ReplyStream<Reply> {
     if (this.call.bufferedBytes > this.queueBytes) this.call.end(Errors.TooManyRequests);
     else this.call.send(this.encode(replies));
   }
+}
+
+/** Gives each message to `handle` decoded; a stream with one that is malformed is ended. */
+export function onDecoded<T>(call: StreamCall, decode: (bytes: Uint8Array) => T, handle: (message: T) => void): void {
+  call.onMessage((bytes) => {
+    let message: T;
+    try {
+      message = decode(bytes);
+    } catch (error) {
+      return call.end({
+        code: GrpcCode.InvalidArgument,
+        message: error instanceof Error ? error.message : String(error),
+      });
+    }
+    handle(message);
+  });
 }

@@ -32,25 +32,25 @@ class MemoryFile implements WalFile {
     return Promise.resolve(this.visible.slice(offset, offset + length));
   }
 
-  write(bytes: Uint8Array, offset: number): void {
-    this.disk.check();
-    this.visible = written(this.visible, bytes, offset);
-    this.unsynced.push({ offset, bytes: bytes.slice() });
-  }
-
-  wipe(from: number, to: number): void {
-    this.write(new Uint8Array(to - from), from);
-    this.flush();
-  }
-
-  sync(callback: (error: Error | undefined) => void): void {
+  write(bytes: Uint8Array, offset: number, fsync: boolean, callback: (error: Error | undefined) => void): void {
     this.disk.syncs += 1;
+    if (this.disk.writeError === undefined) this.put(bytes, offset);
     this.disk.waiting.push(() => {
-      const error = this.disk.syncError;
-      if (error === undefined) this.flush();
+      const error = this.disk.writeError ?? this.disk.syncError;
+      if (error === undefined && fsync) this.flush();
       callback(error);
     });
     if (!this.disk.holdSyncs) setImmediate(() => this.disk.releaseSyncs());
+  }
+
+  wipe(from: number, to: number): void {
+    this.put(new Uint8Array(to - from), from);
+    this.flush();
+  }
+
+  private put(bytes: Uint8Array, offset: number): void {
+    this.visible = written(this.visible, bytes, offset);
+    this.unsynced.push({ offset, bytes: bytes.slice() });
   }
 
   close(): void {
@@ -90,6 +90,7 @@ function written(target: Uint8Array, bytes: Uint8Array, offset: number): Uint8Ar
 export class MemoryDisk implements WalDisk {
   readonly path = '/memory';
   readonly files = new Map<string, MemoryFile>();
+  /** Writes with their syncs that were begun. */
   syncs = 0;
   /** While true, syncs wait for `releaseSyncs`. */
   holdSyncs = false;
@@ -117,10 +118,6 @@ export class MemoryDisk implements WalDisk {
   remove(names: readonly string[]): Promise<void> {
     for (const name of names) this.files.delete(name);
     return Promise.resolve();
-  }
-
-  check(): void {
-    if (this.writeError !== undefined) throw this.writeError;
   }
 
   releaseSyncs(): void {

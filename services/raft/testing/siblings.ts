@@ -114,7 +114,7 @@ export class Siblings {
       .map(({ data }) => Buffer.from(data).toString());
   }
 
-  async until(what: string, condition: () => boolean, timeoutMs = 10_000): Promise<void> {
+  async until(what: string, condition: () => boolean, timeoutMs = 30_000): Promise<void> {
     const giveUpAt = performance.now() + timeoutMs;
     while (!condition()) {
       if (performance.now() > giveUpAt) throw new Error(`waited in vain for ${what}`);
