@@ -6,6 +6,7 @@ export { openMvccStore, type StoreOptions } from './mvcc-store';
 export { plainEnvironment } from './plain-environment';
 export { boundsOf } from './range';
 export { NewerFormatError } from './schema';
+export { Slab } from './slab';
 export { SimulatedDisk } from './simulated-engine';
 export { checkPut, checkTxn } from './txn-check';
 export * from './types';

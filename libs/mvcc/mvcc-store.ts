@@ -95,7 +95,7 @@ class MvccStore implements Store {
   }
 
   rangeEncoded(query: RangeQuery, header: Uint8Array): Outcome<Uint8Array> {
-    const found = findRange(this.versions, query, this.revision);
+    const found = findRange(this.versions, query, this.revision, true);
     return found.ok ? { ok: true, value: encodeRangeResponse(found.value, query.keysOnly, header) } : found;
   }
 

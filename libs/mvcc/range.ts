@@ -1,5 +1,6 @@
 import { compareBytes, NO_BYTES, sizeVarint, writeVarint } from './bytes';
 import type { Version } from './record';
+import { Slab } from './slab';
 import type { Int64, KeyValue, MvccError, Outcome, RangeQuery } from './types';
 import type { Versions } from './versions';
 
@@ -36,9 +37,15 @@ export function readRevision(requested: Int64, current: number, compacted: numbe
 
 /**
  * etcd's Range: reads up to limit + 1 (everything if a sort order or a filter is asked for), drops by the filters, sorts,
- * cuts. The count is of all keys in the range, whatever the limit and the filters.
+ * cuts. The count is of all keys in the range, whatever the limit and the filters. `isTransient`: the result is used up
+ * before the store is asked for anything else.
  */
-export function findRange(versions: Versions, query: RangeQuery, current: number): Outcome<RangeFound> {
+export function findRange(
+  versions: Versions,
+  query: RangeQuery,
+  current: number,
+  isTransient = false,
+): Outcome<RangeFound> {
   if (query.sortOrder < 0 || query.sortOrder > 2 || query.sortTarget < 0 || query.sortTarget > 4)
     return failed('invalid-sort-option');
   const at = readRevision(query.revision, current, versions.compactRevision);
@@ -47,13 +54,32 @@ export function findRange(versions: Versions, query: RangeQuery, current: number
   const needsAll = query.sortOrder !== SortOrder.None || isFiltered(query);
   const fetch = query.countOnly ? 0 : needsAll ? Number.POSITIVE_INFINITY : limit + 1;
   const found: Version[] = [];
-  const count = collect(versions, query, at.value, current, fetch, found);
+  const count =
+    query.rangeEnd.length === 0
+      ? collectOne(versions, query.key, at.value, fetch, found, isTransient)
+      : collect(versions, query, at.value, current, fetch, found);
   if (query.countOnly) return { ok: true, value: { versions: [], more: false, count } };
   let kept = isFiltered(query) ? found.filter((version) => passes(query, version)) : found;
   sortVersions(kept, query);
   const more = kept.length > limit;
   if (more) kept = kept.slice(0, limit);
   return { ok: true, value: { versions: kept, more, count } };
+}
+
+function collectOne(
+  versions: Versions,
+  key: Uint8Array,
+  revision: number,
+  fetch: number,
+  found: Version[],
+  isTransient: boolean,
+): number {
+  if (key.length === 0) return 0;
+  const last = isTransient ? versions.peek(key) : versions.latest(key);
+  const version = last && versions.resolve(last, revision);
+  if (version === undefined) return 0;
+  if (fetch > 0) found.push(version);
+  return 1;
 }
 
 /** Puts the first `fetch` live versions into `found` and returns how many there are. */
@@ -66,13 +92,7 @@ function collect(
   found: Version[],
 ): number {
   const bounds = boundsOf(query.key, query.rangeEnd);
-  if (bounds === undefined) {
-    const last = query.key.length === 0 ? undefined : versions.latest(query.key);
-    const version = last && versions.resolve(last, revision);
-    if (version === undefined) return 0;
-    if (fetch > 0) found.push(version);
-    return 1;
-  }
+  if (bounds === undefined) return 0;
   if (bounds.end !== undefined && bounds.start !== undefined && compareBytes(bounds.start, bounds.end) >= 0) return 0;
   const rows = versions.scan(bounds.start, bounds.end);
   let count = 0;
@@ -127,6 +147,7 @@ export function withoutValue({ key, createRevision, modRevision, version, lease 
   return { key, createRevision, modRevision, version, lease, value: NO_BYTES };
 }
 
+const responses = new Slab();
 const TAG_HEADER = 0x0a;
 const TAG_KVS = 0x12;
 const TAG_MORE = 0x18;
@@ -146,7 +167,7 @@ export function encodeRangeResponse(found: RangeFound, keysOnly: boolean, header
     kvs.push(kv);
     size += 1 + sizeVarint(kv.length) + kv.length;
   }
-  const bytes = new Uint8Array(size);
+  const bytes = responses.take(size);
   let pos = delimited(bytes, 0, TAG_HEADER, header);
   for (const kv of kvs) pos = delimited(bytes, pos, TAG_KVS, kv);
   if (found.more) {

@@ -1,5 +1,6 @@
 import { NO_BYTES, sizeVarint, VarintReader, writeVarint } from './bytes';
 import { assert, CorruptionError, type Environment } from './environment';
+import { Slab } from './slab';
 import type { StoredVersion } from './types';
 
 /**
@@ -98,13 +99,9 @@ function linksAfter(previous: Version): readonly Place[] {
   return links;
 }
 
-const SLAB_BYTES = 256 * 1024;
-const LARGE_BYTES = 32 * 1024;
-
 /** Encodes versions into shared slabs: one allocation for hundreds of records. */
 export class RecordEncoder {
-  private slab: Uint8Array = NO_BYTES;
-  private used = 0;
+  private readonly slab = new Slab();
 
   constructor(private readonly environment: Environment) {}
 
@@ -124,7 +121,7 @@ export class RecordEncoder {
     if (value.length > 0) kvBytes += 1 + sizeVarint(value.length) + value.length;
     if (leaseBits !== 0n) kvBytes += 1 + sizeBigVarint(leaseBits);
     const links = previous === undefined ? NO_LINKS : linksAfter(previous);
-    const bytes = this.allocate(HEADER_BYTES + headSize(at, previous, links) + kvBytes);
+    const bytes = this.slab.take(HEADER_BYTES + headSize(at, previous, links) + kvBytes);
     const kvStart = writeHead(bytes, at, previous, links, 0);
     let pos = writeDelimited(bytes, kvStart, TAG_KEY, key);
     const keyView = bytes.subarray(pos - key.length, pos);
@@ -165,7 +162,7 @@ export class RecordEncoder {
     const key = previous.key;
     const links = linksAfter(previous);
     const kvBytes = 2 + sizeVarint(key.length) + key.length + sizeVarint(at.main);
-    const bytes = this.allocate(HEADER_BYTES + headSize(at, previous, links) + kvBytes);
+    const bytes = this.slab.take(HEADER_BYTES + headSize(at, previous, links) + kvBytes);
     const kvStart = writeHead(bytes, at, previous, links, TOMBSTONE);
     let pos = writeDelimited(bytes, kvStart, TAG_KEY, key);
     const keyView = bytes.subarray(pos - key.length, pos);
@@ -196,17 +193,6 @@ export class RecordEncoder {
     bytes[2] = crc >>> 8;
     bytes[3] = crc >>> 16;
     bytes[4] = crc >>> 24;
-  }
-
-  private allocate(size: number): Uint8Array {
-    if (size > LARGE_BYTES) return new Uint8Array(size);
-    if (this.used + size > this.slab.length) {
-      this.slab = new Uint8Array(SLAB_BYTES);
-      this.used = 0;
-    }
-    const bytes = this.slab.subarray(this.used, this.used + size);
-    this.used += size;
-    return bytes;
   }
 }
 

@@ -1,4 +1,3 @@
-import { copyBytes } from './bytes';
 import type { Engine } from './engine';
 import { assert, CorruptionError, type Environment } from './environment';
 import { type BlockEntry, comparePlaces, findRecord, HistoryWalk } from './history-blocks';
@@ -8,6 +7,7 @@ import { Generation } from './overlay';
 import { MergeCursor, type OverlayRows } from './overlay-rows';
 import { decodeRecord, type Place, type Version } from './record';
 import type { State } from './schema';
+import { Slab } from './slab';
 
 const ROW_OVERHEAD_BYTES = 200;
 const TOMBSTONE_FLAG = 1;
@@ -19,6 +19,7 @@ export class Versions {
   revision: number;
   compactRevision: number;
   readonly longKeys: LongKeyTable;
+  private readonly slab = new Slab();
   private latestOverlays: readonly OverlayRows<Version>[];
 
   constructor(
@@ -55,10 +56,18 @@ export class Versions {
 
   /** The same where the key's latin1 text is known. */
   latestOf(key: Uint8Array, text: string): Version | undefined {
-    const seen = this.active.latest.get(text) ?? this.flushing?.latest.get(text);
+    const seen = this.overlaid(text);
     if (seen !== undefined) return seen;
     const record = this.longKeys.get(key);
-    return record === undefined ? undefined : this.decodeLatest(copyBytes(record));
+    return record === undefined ? undefined : this.decodeLatest(this.slab.copy(record));
+  }
+
+  /** Like `latest`, but its bytes are valid only until the engine is asked for something else. */
+  peek(key: Uint8Array): Version | undefined {
+    const seen = this.overlaid(this.environment.latin1(key));
+    if (seen !== undefined) return seen;
+    const record = this.longKeys.get(key);
+    return record === undefined ? undefined : this.decodeLatest(record);
   }
 
   append(text: string, version: Version): void {
@@ -132,6 +141,10 @@ export class Versions {
 
   decodeLatest(record: Uint8Array): Version {
     return decodeRecord(record, this.environment, () => 'the last version of a key');
+  }
+
+  private overlaid(text: string): Version | undefined {
+    return this.active.latest.get(text) ?? this.flushing?.latest.get(text);
   }
 
   private walkEngine(from: Place, end: Place, visit: (version: Version) => boolean): boolean {

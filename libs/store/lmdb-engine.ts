@@ -7,12 +7,33 @@ import {
   type Engine,
   type EngineSizes,
   type ScanRange,
+  Slab,
   TABLES,
   type Table,
 } from '../mvcc';
 
 const PAGE_BYTES = 8192;
 const TABLE_NAMES = ['latest', 'long', 'history', 'small'] as const;
+
+const slab = new Slab();
+
+/** Bytes as they are; rows of a cursor are copied into slabs. lmdb-js asks a decoder without `needsStableBuffer` at once. */
+const valueEncoder = {
+  encode: (value: Uint8Array) => value,
+  // lmdb-js overrides the length of its shared buffer.
+  decode: (shared: Uint8Array, size: number) => slab.copy(new Uint8Array(shared.buffer, shared.byteOffset, size)),
+};
+const keyEncoder = {
+  writeKey(key: Uint8Array, target: Uint8Array, at: number): number {
+    target.set(key, at);
+    return at + key.length;
+  },
+  readKey(source: Uint8Array, from: number, to: number): Uint8Array {
+    const key = slab.take(to - from);
+    for (let i = 0; i < key.length; i++) key[i] = source[from + i] as number;
+    return key;
+  },
+};
 
 type Rows = Database<Uint8Array, Uint8Array>;
 interface Row {
@@ -48,7 +69,7 @@ export class LmdbEngine implements Engine {
 
   constructor(file: string) {
     this.file = file;
-    const rows = { encoding: 'binary', keyEncoding: 'binary' } as const;
+    const rows = { encoder: valueEncoder, keyEncoder } as const;
     const options: UntypedOptions = {
       ...rows,
       path: file,
@@ -68,7 +89,8 @@ export class LmdbEngine implements Engine {
   get(table: Table, key: Uint8Array): Uint8Array | undefined {
     const rows = this.rows(table);
     const shared = rows.getBinaryFast(key);
-    return shared?.subarray(0, rows.lastSize);
+    // Not subarray: that of a Buffer is slow.
+    return shared === undefined ? undefined : new Uint8Array(shared.buffer, shared.byteOffset, rows.lastSize);
   }
 
   scan(table: Table, range: ScanRange): Cursor {
