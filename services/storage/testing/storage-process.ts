@@ -64,8 +64,7 @@ export class StorageProcess {
     if (child === undefined) return null;
     this.child = undefined;
     const ended = new Promise<number | null>((done) => child.once('exit', done));
-    child.kill(signal);
-    const code = await ended;
+    const code = child.kill(signal) ? await ended : child.exitCode;
     await this.until(() => !this.reads.isOpen && !this.resultsLink.isOpen);
     return code;
   }
@@ -105,6 +104,7 @@ export class StorageProcess {
       paths: { storeDir: join(directory, 'db') },
       urls: { advertiseClient: ['http://127.0.0.1:2379'] },
       limits: { quotaBackendBytes },
+      telemetry: { enabled: false },
       log: { level: 'info', format: 'json' },
     };
   }
