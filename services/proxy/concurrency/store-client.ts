@@ -25,8 +25,8 @@ import { KeyWatch } from './key-watch';
 import { Refusal } from './refusal';
 
 export interface StoreClientOptions {
-  readonly writes: WritePipeline;
-  readonly reads: ReadPipeline;
+  readonly writes: Pick<WritePipeline, 'submit'>;
+  readonly reads: Pick<ReadPipeline, 'linearizable'>;
   readonly hub: HubClient;
 }
 
