@@ -80,6 +80,18 @@ export class Consensus {
     return Math.min(this.core.commit, this.core.persistedIndex);
   }
 
+  /**
+   * A leader whose disk has not answered for `limitMs` would hold the cluster up: the others can go on without it.
+   * Returns whom leadership is handed to, 0n: nobody.
+   */
+  handOverIfStalled(limitMs: number): NodeId {
+    const { core } = this;
+    if (this.wal.stalledMs < limitMs || !this.isLeader || core.transferee !== 0n) return 0n;
+    const target = bestSuccessor(core);
+    if (target !== 0n) core.transferLeader(target);
+    return target;
+  }
+
   private persisted(number: number): void {
     this.persistedReady = number;
     this.core.persisted(number);

@@ -197,22 +197,14 @@ export class RaftHost {
 
   private tick(): void {
     this.consensus.core.tick();
-    this.handOverIfStalled();
+    const target = this.consensus.handOverIfStalled(this.settings.electionMs);
+    if (target !== 0n)
+      this.logger.warn({ to: target.toString(16) }, 'the WAL does not sync: leadership is handed over');
     this.proposals.retryHeld();
     this.reads.tick();
     this.relay.tick();
     this.endTransfers();
     this.consensus.schedule();
-  }
-
-  /** A leader whose disk does not answer would hold the cluster up; the others can go on without it. */
-  private handOverIfStalled(): void {
-    const { core } = this.consensus;
-    if (this.wal.stalledMs < this.settings.electionMs || !this.consensus.isLeader || core.transferee !== 0n) return;
-    const target = bestSuccessor(core);
-    if (target === 0n) return;
-    this.logger.warn({ ms: Math.round(this.wal.stalledMs) }, 'the WAL does not sync: leadership is handed over');
-    core.transferLeader(target);
   }
 
   private endTransfers(): void {

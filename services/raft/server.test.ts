@@ -38,9 +38,9 @@ afterEach(async () => {
   rmSync(directory, { recursive: true });
 });
 
-async function startCluster(size: number): Promise<void> {
+async function startCluster(size: number, electionMs = 500): Promise<void> {
   const ports = await freePorts(size);
-  raft = ports.map((_, i) => new RaftProcess(testConfig(directory, ports, i)));
+  raft = ports.map((_, i) => new RaftProcess(testConfig(directory, ports, i, electionMs)));
   await Promise.all(raft.map((process_) => process_.start()));
   siblings = raft.map(({ config }, i) => new Siblings(config, 1000 + i));
   await Promise.all(siblings.map((s) => s.until('a leader', () => s.isUp && (s.status?.leaderId ?? 0n) !== 0n)));
@@ -234,7 +234,7 @@ test('requests are relayed to the leader and to a named member, and fail when no
 });
 
 test('leadership moves on request, and on SIGTERM without an election timeout', async () => {
-  await startCluster(3);
+  await startCluster(3, 4_000);
   const leader = leaderPosition();
   const target = (leader + 1) % 3;
   const move = (from: number, targetId: bigint): Promise<number> =>
@@ -257,7 +257,7 @@ test('leadership moves on request, and on SIGTERM without an election timeout', 
       s.until('a successor', () => ![0n, idOf(processAt(target).config)].includes(s.status?.leaderId ?? 0n)),
     ),
   );
-  expect(performance.now() - stopped).toBeLessThan(500);
+  expect(performance.now() - stopped).toBeLessThan(4_000);
 });
 
 test('a member of another cluster is refused by name, and says so', async () => {

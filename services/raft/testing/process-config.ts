@@ -11,7 +11,12 @@ import {
 import { defaultEngine } from '../../../libs/rpc';
 
 /** The configuration of the raft process of member `position`, all data under `directory`. */
-export function testConfig(directory: string, peerPorts: readonly number[], position: number): ProcessConfig {
+export function testConfig(
+  directory: string,
+  peerPorts: readonly number[],
+  position: number,
+  electionMs = 500,
+): ProcessConfig {
   const members = peerPorts.map((port, i) => ({ name: `m${i + 1}`, peerUrls: [`http://127.0.0.1:${port}`] }));
   const ids = members.map(({ peerUrls }) => memberId(peerUrls, 'test'));
   const name = `m${position + 1}`;
@@ -50,7 +55,7 @@ export function testConfig(directory: string, peerPorts: readonly number[], posi
     tls: { client: null, peer: null },
     timing: {
       heartbeatMs: 50,
-      electionMs: 500,
+      electionMs,
       initialElectionTickAdvance: true,
       watchProgressNotifyMs: 0,
       warningUnaryRequestMs: 0,
