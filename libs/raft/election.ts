@@ -71,6 +71,7 @@ export function recordVote(state: RaftState, from: NodeId, granted: boolean): vo
 }
 
 export function handleVoteReply(state: RaftState, message: Message): void {
+  if (message.reject) learnCommit(state, message);
   const expected = state.role === 'pre-candidate' ? MessageType.PreVoteReply : MessageType.VoteReply;
   const campaigning = state.role === 'pre-candidate' || state.role === 'candidate';
   if (campaigning && message.type === expected) recordVote(state, message.from, !message.reject);
@@ -93,9 +94,10 @@ export function handleVoteRequest(state: RaftState, message: Message): void {
   const granted = mayVote && state.log.isUpToDate(message.index, message.logTerm);
   const reply = state.message(isPreVote ? MessageType.PreVoteReply : MessageType.VoteReply, message.from);
   reply.reject = !granted;
+  if (!granted) tellCommit(state, message, reply);
   if (isPreVote) {
-    // A granted pre-vote echoes the term asked for, so that an asker whose own term is behind does not take it as stale.
-    if (granted) reply.term = message.term;
+    // In the term asked for, or the asker's own: an asker whose term is ahead must not take the answer as stale.
+    reply.term = granted ? message.term : Math.max(state.term, message.term - 1);
     state.outbox.send(reply);
     if (granted) yieldTo(state, message.from);
     return;
@@ -105,6 +107,23 @@ export function handleVoteRequest(state: RaftState, message: Message): void {
     state.vote = message.from;
   }
   state.outbox.sendAfterPersist(reply);
+}
+
+/**
+ * A refusal tells the candidate what it holds and does not know to be committed. It may be the removal of this very member,
+ * whose vote it would else need for ever and never get against a longer log.
+ */
+function tellCommit({ log }: RaftState, request: Message, reply: Message): void {
+  const index = Math.min(log.commit, request.index);
+  const term = log.term(index);
+  if (term === undefined) return;
+  reply.index = index;
+  reply.logTerm = term;
+}
+
+/** Committed is committed, whoever says so: an entry with this index and term is the same in every log. */
+function learnCommit({ log }: RaftState, refusal: Message): void {
+  if (refusal.index > log.commit && log.matches(refusal.index, refusal.logTerm)) log.commitTo(refusal.index);
 }
 
 /**

@@ -3,7 +3,8 @@ import { MessageType, NO_NODE } from './types';
 
 // Which fields count, beside type, from, to and term:
 //   PreVote, Vote               index, logTerm: the candidate's last entry; campaignTransfer. A pre-vote's term is the next one
-//   PreVoteReply, VoteReply     reject. A granted pre-vote echoes the term asked for
+//   PreVoteReply, VoteReply     reject. A granted pre-vote echoes the term asked for. A refusal names an entry known to be
+//                               committed: index, logTerm
 //   Append                      index, logTerm: the entry before `entries`; commit; context: COMMIT_ONLY or 0
 //   AppendReply                 index: matched up to, or (reject) the refused previous index with rejectHint, logTerm
 //   Heartbeat, HeartbeatReply   commit (as far as the follower matches); context, contextNonce: the read round

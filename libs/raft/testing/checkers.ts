@@ -41,9 +41,9 @@ export class OneVote {
 export class DurablePromises {
   sent(node: SimNode, message: Message): void {
     const { hardState, log, store } = node.disk;
-    // Pre-votes speak of a term that nobody is in.
+    // Pre-votes speak of the asker's term or one that nobody is in.
     const isPreVote = message.type === MessageType.PreVote || message.type === MessageType.PreVoteReply;
-    const claimed = isPreVote && !message.reject ? 0 : message.term;
+    const claimed = isPreVote ? 0 : message.term;
     if (claimed > hardState.term)
       throw new Violation('durable promises', `term ${claimed} of ${node.id} is not synced`);
     if (message.type !== MessageType.AppendReply || message.reject) return;

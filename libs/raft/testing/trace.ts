@@ -43,7 +43,7 @@ function traceFields(message: Message): string {
       return ` last ${message.index}@${message.logTerm}${message.campaignTransfer ? ' transfer' : ''}`;
     case MessageType.VoteReply:
     case MessageType.PreVoteReply:
-      return message.reject ? ' no' : ' yes';
+      return message.reject ? ` no, committed ${message.index}@${message.logTerm}` : ' yes';
     case MessageType.Append:
       return ` after ${message.index}@${message.logTerm} commit ${message.commit} ${traceEntries(message.entries)}`;
     case MessageType.AppendReply:
