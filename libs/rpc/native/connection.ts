@@ -394,10 +394,9 @@ export abstract class Http2Connection implements Flushable {
     this.flushSoon();
   }
 
-  /** `stream` has queued messages. */
+  /** `stream` has more to send; it is asked again when windows or the output may have room. */
   wait(stream: Http2Stream): void {
     this.#waiting.add(stream);
-    if (!this.#blocked) this.flushSoon();
   }
 
   forget(stream: Http2Stream): void {
@@ -470,8 +469,8 @@ export abstract class Http2Connection implements Flushable {
       this.out.frameHeader(size, FrameType.Data, last ? Flag.EndStream : 0, stream.id);
       this.out.copy(bytes, at, at + size);
       at += size;
+      this.flushSoon();
     } while (at < bytes.length);
-    this.flushSoon();
     return at;
   }
 

@@ -1,16 +1,23 @@
 import type { RpcError } from '../../errors';
 import { encodeGrpcMessage } from './percent';
 import { ErrorCode } from './constants';
+import { deadlines, type Expiring } from './deadlines';
 import type { HeaderBlock } from './hpack-decoder';
 import type { RequestHead } from './request-head';
 import type { ServerConnection } from './server-connection';
 import { Http2Stream } from './stream';
 
+const refuseAfterMs = 1000;
+
 /**
  * A request over HTTP/2 that is not gRPC: answered by the HTTP handler when the server has one and the request does not
  * claim to be gRPC, else refused as grpc-go does, with a text for people who look.
  */
-export class PlainHttpStream extends Http2Stream {
+export class PlainHttpStream extends Http2Stream implements Expiring {
+  expiresAt = 0;
+  onWheel = false;
+  nextExpiring: Expiring | undefined = undefined;
+  previousExpiring: Expiring | undefined = undefined;
   declare transport: ServerConnection;
   override readonly raw = true;
   readonly head: RequestHead;
@@ -33,9 +40,11 @@ export class PlainHttpStream extends Http2Stream {
   start(endStream: boolean): void {
     const bridge = this.transport.host.bridge;
     this.remoteEnded = endStream;
-    if (this.head.grpc || bridge === undefined) this.#refuse();
-    else bridge.forward(this);
-    if (endStream) this.onEnd?.();
+    if (!this.head.grpc && bridge !== undefined) {
+      bridge.forward(this);
+      if (endStream) this.onEnd?.();
+    } else if (endStream) this.#refuse();
+    else this.#refuseLater();
   }
 
   override receiveData(bytes: Uint8Array, start: number, end: number, endStream: boolean): void {
@@ -95,7 +104,19 @@ export class PlainHttpStream extends Http2Stream {
     } else this.#writable?.();
   }
 
+  /** After the request, so that its own mistakes are found first; a client that never ends it gets the answer all the same. */
+  #refuseLater(): void {
+    this.onEnd = () => this.#refuse();
+    this.expiresAt = this.transport.now + refuseAfterMs;
+    deadlines.add(this);
+  }
+
+  expire(): void {
+    if (!this.gone) this.#refuse();
+  }
+
   #refuse(): void {
+    this.onEnd = undefined;
     const { contentType, grpc, method } = this.head;
     const status = grpc ? 405 : 415;
     const error: RpcError = grpc
@@ -122,7 +143,7 @@ export class PlainHttpStream extends Http2Stream {
   }
 
   receiveReset(): void {
-    this.transport.closeStream(this);
+    this.transport.closeStream(this, true);
   }
 
   connectionLost(): void {}
@@ -134,6 +155,7 @@ export class PlainHttpStream extends Http2Stream {
 
   override release(): void {
     super.release();
+    if (this.onWheel) deadlines.remove(this);
     this.#body = [];
     this.onGone?.();
   }

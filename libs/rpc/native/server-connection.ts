@@ -270,9 +270,10 @@ export class ServerConnection extends Http2Connection {
     this.closeStream(stream);
   }
 
-  closeStream(stream: Http2Stream): void {
+  /** `byPeer`: the peer has reset it and may send nothing more on it. */
+  closeStream(stream: Http2Stream, byPeer = false): void {
     if (stream.gone) return;
-    this.#closedStreams.add(stream.id, !stream.remoteEnded);
+    this.#closedStreams.add(stream.id, !stream.remoteEnded && !byPeer);
     this.forget(stream);
     if (this.#lastAccepted !== maxWindow) this.#endWhenDrained();
   }

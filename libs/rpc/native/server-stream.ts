@@ -72,7 +72,7 @@ export abstract class ServerStream extends Http2Stream implements Expiring {
   }
 
   receiveReset(_code: number): void {
-    this.transport.closeStream(this);
+    this.transport.closeStream(this, true);
     this.cancel();
   }
 

@@ -77,6 +77,7 @@ export abstract class Http2Stream {
     if (this.queue === noQueue) this.queue = new SendQueue();
     this.queue.push(message);
     this.transport.wait(this);
+    this.transport.flushSoon();
   }
 
   pause(): void {
