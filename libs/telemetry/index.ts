@@ -1,2 +1,3 @@
 export { decodeTrace, encodeTrace, formatTraceparent, parseTraceparent, type TraceContext } from './trace-context';
-export { type Attributes, type Span, startTracing, type Tracing } from './tracing';
+export { startTracing } from './tracing';
+export type { Attributes, Span, Tracing } from './types';

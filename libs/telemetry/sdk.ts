@@ -17,7 +17,7 @@ import {
 } from '@opentelemetry/sdk-trace-base';
 import type { ProcessConfig } from '../config/process-config';
 import type { TraceContext } from './trace-context';
-import type { Attributes, Span, Tracing } from './tracing';
+import type { Attributes, Span, Tracing } from './types';
 
 const EXPORT_DELAY_MS = 500;
 

@@ -1,32 +1,5 @@
 import type { ProcessConfig } from '../config/process-config';
-import type { TraceContext } from './trace-context';
-
-export type SpanKind = 'server' | 'client' | 'internal';
-export type Attributes = Readonly<Record<string, string | number | boolean>>;
-
-/** A span under way. It exists only for sampled requests, so its cost is theirs alone. */
-export interface Span {
-  readonly context: TraceContext;
-  setAttributes(attributes: Attributes): void;
-  /** `error` marks the span as failed. */
-  end(error?: string): void;
-}
-
-export interface Tracing {
-  /** False: no SDK is loaded and nothing below does anything. Hot paths ask this first. */
-  readonly enabled: boolean;
-  /** Begins the span of a request at the edge; undefined when the sampler does not want it. */
-  startRequest(name: string, parent: TraceContext | undefined): Span | undefined;
-  /** Continues a request that another process sampled; undefined without a sampled parent. `startedAt`: ms since the epoch. */
-  startChild(
-    name: string,
-    parent: TraceContext | undefined,
-    attributes?: Attributes,
-    startedAt?: number,
-  ): Span | undefined;
-  /** Exports what waits. */
-  shutdown(): Promise<void>;
-}
+import type { Tracing } from './types';
 
 const OFF: Tracing = {
   enabled: false,

@@ -125,7 +125,7 @@ export const CASES: readonly BenchCase[] = [
 /** Fills the store with `count` keys through one connection, many puts under way. */
 export function fill(port: number, count: number): Promise<void> {
   if (count === 0) return Promise.resolve();
-  const channel = connect({ kind: 'tcp', host: '127.0.0.1', port }, {});
+  const channel = connect({ kind: 'tcp', host: '127.0.0.1', port }, { engine: 'native' });
   let next = 0;
   let done = 0;
   return new Promise((resolve, reject) => {

@@ -23,7 +23,7 @@ export interface LoadResult {
 
 export function openChannels(ports: readonly number[], connections: number): Channel[] {
   return Array.from({ length: connections }, (_, at) =>
-    connect({ kind: 'tcp', host: '127.0.0.1', port: ports[at % ports.length] ?? 0 }, {}),
+    connect({ kind: 'tcp', host: '127.0.0.1', port: ports[at % ports.length] ?? 0 }, { engine: 'native' }),
   );
 }
 

@@ -30,7 +30,7 @@ export async function runWatchLoad(
   const channels = await openWatchers(ports, bench, (sentAt, events) => {
     if (measuring) for (let at = 0; at < events; at++) latencies.record(performance.now() - sentAt);
   });
-  const writer = connect({ kind: 'tcp', host: '127.0.0.1', port: ports[0] ?? 0 }, {});
+  const writer = connect({ kind: 'tcp', host: '127.0.0.1', port: ports[0] ?? 0 }, { engine: 'native' });
   const errors = new Map<string, number>();
   const stopWriting = startWriting(writer, bench.rate, errors);
   await delay(warmUpMs);
@@ -53,7 +53,10 @@ async function openWatchers(
 ): Promise<Channel[]> {
   const channels: Channel[] = [];
   for (let stream = 0; stream < bench.streams; stream++) {
-    const channel = connect({ kind: 'tcp', host: '127.0.0.1', port: ports[stream % ports.length] ?? 0 }, {});
+    const channel = connect(
+      { kind: 'tcp', host: '127.0.0.1', port: ports[stream % ports.length] ?? 0 },
+      { engine: 'native' },
+    );
     channels.push(channel);
     await new Promise<void>((resolve, reject) => {
       let created = 0;
