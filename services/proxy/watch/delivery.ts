@@ -18,10 +18,22 @@ export function encodeWatchResponse(
   return w.finish();
 }
 
-/** One answer of the hub, shared by all its targets: streams whose watch has the same id get the same bytes. */
+/** `header` (field 1) comes before the watch id (field 2), all else after it. */
+interface Envelope {
+  readonly head: Uint8Array;
+  readonly tail: Uint8Array;
+}
+
+const WATCH_ID_TAG = 0x10;
+const VARINT_BYTES_MAX = 10;
+
+/**
+ * One answer of the hub, shared by all its targets: everything but the watch id is encoded once, and streams whose watch
+ * has the same id get the same bytes.
+ */
 export class Delivery {
-  private sharedId: number | bigint | undefined;
-  private shared: Uint8Array | undefined;
+  private envelope: Envelope | undefined;
+  private readonly byId = new Map<number | bigint, Uint8Array>();
 
   constructor(
     readonly content: HubDelivery,
@@ -30,10 +42,21 @@ export class Delivery {
 
   /** The answer as one WatchResponse for the client's watch `watchId`. */
   message(watchId: number | bigint): Uint8Array {
-    if (this.shared !== undefined && this.sharedId === watchId) return this.shared;
-    this.shared = encodeWatchResponse(this.fields(watchId), this.content.events);
-    this.sharedId = watchId;
-    return this.shared;
+    let message = this.byId.get(watchId);
+    if (message === undefined) {
+      this.envelope ??= this.encodeEnvelope();
+      message = insertWatchId(this.envelope, watchId);
+      this.byId.set(watchId, message);
+    }
+    return message;
+  }
+
+  private encodeEnvelope(): Envelope {
+    const { created, canceled, compactRevision, cancelReason, events } = this.content;
+    return {
+      head: encodeWatchResponse({ header: this.header() }, []),
+      tail: encodeWatchResponse({ created, canceled, compactRevision, cancelReason }, events),
+    };
   }
 
   /** The same in pieces below `bytesMax`, cut between events; a single larger event is a piece of its own. */
@@ -72,4 +95,28 @@ function totalLength(events: readonly Uint8Array[]): number {
   let total = 0;
   for (const event of events) total += event.length;
   return total;
+}
+
+function insertWatchId({ head, tail }: Envelope, watchId: number | bigint): Uint8Array {
+  if (typeof watchId === 'bigint' || watchId < 0 || watchId > 0x7fffffff) return insertAnyWatchId(head, tail, watchId);
+  const message = Buffer.allocUnsafe(head.length + 1 + VARINT_BYTES_MAX + tail.length);
+  message.set(head);
+  let at = head.length;
+  if (watchId !== 0) {
+    message[at++] = WATCH_ID_TAG;
+    let rest = watchId;
+    for (; rest >= 128; rest >>>= 7) message[at++] = (rest & 127) | 128;
+    message[at++] = rest;
+  }
+  message.set(tail, at);
+  return message.subarray(0, at + tail.length);
+}
+
+function insertAnyWatchId(head: Uint8Array, tail: Uint8Array, watchId: number | bigint): Uint8Array {
+  const w = acquireWriter(); // writes from the end to the start
+  w.raw(tail);
+  w.int64(watchId);
+  w.uint32(WATCH_ID_TAG);
+  w.raw(head);
+  return w.finish();
 }
