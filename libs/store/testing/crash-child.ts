@@ -1,0 +1,42 @@
+import { writeSync } from 'node:fs';
+import { openStore } from '../open-store';
+
+/** Writes entries as crash.test.ts describes until it is killed. */
+const KEYS = 50;
+const COMPACT_EVERY = 40;
+const ENTRIES_PER_TURN = 7;
+
+const directory = process.argv[2];
+if (directory === undefined) throw new Error('usage: crash-child DIRECTORY');
+const store = openStore({
+  directory,
+  flushIntervalMs: 10,
+  onFatal: (error) => {
+    throw error;
+  },
+});
+const hooks = { leaseExists: () => false };
+let durable = -1;
+
+function apply(index: number): void {
+  if (index % COMPACT_EVERY === 0) store.compact(store.revision - 5);
+  else {
+    const key = new TextEncoder().encode(`key-${index % KEYS}`);
+    const value = new Uint8Array(1 + (index % 700)).fill(index % 251);
+    store.put({ key, value, lease: 0n, prevKv: false, ignoreValue: false, ignoreLease: false }, hooks);
+  }
+  store.setApplied(index, 1);
+}
+
+function turn(): void {
+  for (let i = 0; i < ENTRIES_PER_TURN; i++) apply(store.applied.index + 1);
+  store.compactSlice(30);
+  writeSync(1, `applied ${store.applied.index}\n`);
+  if (store.durable.index !== durable) {
+    durable = store.durable.index;
+    writeSync(1, `durable ${durable}\n`);
+  }
+  setTimeout(turn, 1);
+}
+
+turn();
