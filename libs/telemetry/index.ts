@@ -1,3 +1,4 @@
 export { decodeTrace, encodeTrace, formatTraceparent, parseTraceparent, type TraceContext } from './trace-context';
 export { startTracing } from './tracing';
 export type { Attributes, Span, Tracing } from './types';
+export { tracedBatch } from './traced-batch';

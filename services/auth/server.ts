@@ -12,6 +12,7 @@ import {
   StartError,
 } from '../../libs/process';
 import { type BatchCall, BatchClient, batchHandler, type BatchPeer, connect, createServer } from '../../libs/rpc';
+import { startTracing, tracedBatch } from '../../libs/telemetry';
 import { decodeAuthenticateRequest } from '../../proto/gen/etcdserverpb';
 import {
   AUTH_PATHS,
@@ -70,15 +71,20 @@ export async function startAuthWith(
     signer,
   });
   const calls = new AuthCalls(authenticator, passwords);
+  const tracing = startTracing(config);
   const server = createServer({ engine: config.rpcEngine });
-  server.addHandlers({ stream: { [AUTH_PATHS.Calls]: batchHandler((batch, peer) => calls.accept(batch, peer)) } });
+  server.addHandlers({
+    stream: {
+      [AUTH_PATHS.Calls]: batchHandler(tracedBatch(tracing, 'auth.call', (batch, peer) => calls.accept(batch, peer))),
+    },
+  });
   server.addHandlers(healthHandlers());
   const address = await server.listen(parseAddress(config.addresses.auth));
   return {
     address: formatAddress(address),
     shutdown: async () => {
       for (const link of [readIndexes, proposer, reads, raft, storage]) link.close();
-      await Promise.all([closePasswords(), server.close()]);
+      await Promise.all([closePasswords(), server.close(), tracing.shutdown()]);
     },
   };
 }

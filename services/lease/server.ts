@@ -10,6 +10,7 @@ import {
   type RunningProcess,
 } from '../../libs/process';
 import { type BatchCall, BatchClient, batchHandler, type Channel, connect, createServer } from '../../libs/rpc';
+import { startTracing, tracedBatch } from '../../libs/telemetry';
 import { decodeLeaseTimeToLiveResponse, encodeLeaseTimeToLiveRequest } from '../../proto/gen/etcdserverpb';
 import {
   decodeLeaseId,
@@ -37,14 +38,17 @@ export async function startLease({ config, logger }: ProcessContext): Promise<Ru
   const lessor = new Lessor(settings, raft, storage, (leases, links) => {
     return new Expiry(leases, links, config.timing.electionMs, logger);
   });
+  const tracing = startTracing(config);
   const server = createServer({ engine: config.rpcEngine, maxReceiveBytes: INTERNAL_MESSAGE_BYTES_MAX });
   server.addHandlers({
     stream: {
-      [LEASE_PATHS.Calls]: batchHandler((calls, peer) => {
-        for (const call of calls) {
-          lessor.accept(call.method, call.payload, false, (error, payload) => peer.reply(call.id, error, payload));
-        }
-      }),
+      [LEASE_PATHS.Calls]: batchHandler(
+        tracedBatch(tracing, 'lease.call', (calls, peer) => {
+          for (const call of calls) {
+            lessor.accept(call.method, call.payload, false, (error, payload) => peer.reply(call.id, error, payload));
+          }
+        }),
+      ),
     },
   });
   server.addHandlers(healthHandlers());
@@ -55,7 +59,7 @@ export async function startLease({ config, logger }: ProcessContext): Promise<Ru
       lessor.close();
       raft.close();
       storage.close();
-      await server.close();
+      await Promise.all([server.close(), tracing.shutdown()]);
     },
   };
 }

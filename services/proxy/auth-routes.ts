@@ -93,6 +93,7 @@ function authenticate({ auth, view, headers, now }: AuthOptions, request: UnaryR
     return;
   }
   auth.call(AuthMethod.AUTH_AUTHENTICATE, request.body, {
+    trace: request.trace,
     get cancelled() {
       return request.cancelled;
     },
@@ -141,6 +142,7 @@ function withHash(
   next: (hashedPassword: string) => void,
 ): void {
   auth.call(AuthMethod.AUTH_HASH_PASSWORD, encodePasswordToHash({ password }), {
+    trace: request.trace,
     get cancelled() {
       return request.cancelled;
     },

@@ -94,6 +94,7 @@ function timeToLive({ reads, leases }: LeaseOptions, request: UnaryRequest): voi
         return;
       }
       leases.call(LeaseMethod.LEASE_REMAINING, encodeLeaseId({ id: known.ID }), {
+        trace: request.trace,
         cancelled: false,
         fail: (error) => request.fail(error),
         reply: (remaining) =>

@@ -80,7 +80,8 @@ export class ProposalEncoder {
   private proposalSize(proposal: EncodableProposal): number {
     const entry = this.entrySize(proposal);
     const conf = proposal.kind === CONF_CHANGE ? 2 : 0;
-    return this.originField.length + 1 + varintSize(proposal.sequence) + 1 + varintSize(entry) + entry + conf;
+    const trace = proposal.trace.length === 0 ? 0 : 1 + varintSize(proposal.trace.length) + proposal.trace.length;
+    return this.originField.length + 1 + varintSize(proposal.sequence) + 1 + varintSize(entry) + entry + conf + trace;
   }
 
   private writeProposal(target: Uint8Array, start: number, proposal: EncodableProposal): number {
@@ -92,12 +93,14 @@ export class ProposalEncoder {
     at = writeVarint(target, at + 1, proposal.sequence);
     target[at] = 0x1a;
     at = writeVarint(target, at + 1, this.entrySize(proposal));
-    if (proposal.kind !== CONF_CHANGE) return this.writeEntry(target, at, proposal);
-    target.set(proposal.body, at);
-    at += proposal.body.length;
-    target[at++] = 0x20;
-    target[at++] = 1;
-    return at;
+    if (proposal.kind !== CONF_CHANGE) at = this.writeEntry(target, at, proposal);
+    else {
+      target.set(proposal.body, at);
+      at += proposal.body.length;
+      target[at++] = 0x20;
+      target[at++] = 1;
+    }
+    return writeBytes(target, at, 0x32, proposal.trace);
   }
 
   private writeEntry(target: Uint8Array, start: number, proposal: EncodableProposal): number {

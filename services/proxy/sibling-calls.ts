@@ -73,7 +73,8 @@ export class SiblingCalls {
   }
 
   private send(method: number, payload: Uint8Array, answer: Answer): void {
-    this.client.call(method, payload, {}, (reply: BatchReply) => {
+    const options = answer.trace === undefined ? {} : { trace: answer.trace };
+    this.client.call(method, payload, options, (reply: BatchReply) => {
       if (reply.error === 0 && reply.errorDetail === '') answer.reply(reply.payload);
       else answer.fail(replyError(reply));
     });

@@ -3,6 +3,7 @@ import { Errors, type CatalogueError } from '../../libs/errors';
 import type { Logger } from '../../libs/process';
 import type { ConfState, NodeId, SoftState } from '../../libs/raft';
 import type { StreamHandler, UnaryCall } from '../../libs/rpc';
+import type { Tracing } from '../../libs/telemetry';
 import type { Wal } from '../../libs/wal';
 import {
   type ConfChange,
@@ -24,6 +25,7 @@ import { Reads } from './reads';
 import { Relay } from './relay';
 import { createStats } from './stats';
 import { StatusFeed } from './status';
+import { ProposalTraces } from './traces';
 
 /** Refusals of a peer are said in the log no more often than this. */
 const REFUSAL_LOG_MS = 10_000;
@@ -38,6 +40,7 @@ interface Transfer {
 export class RaftHost {
   readonly stats = createStats();
   readonly proposals: Proposals;
+  private readonly traces: ProposalTraces;
   readonly reads: Reads;
   readonly deliver: Deliver;
   readonly status: StatusFeed;
@@ -61,6 +64,7 @@ export class RaftHost {
     opened: Opened,
     private readonly logger: Logger,
     fatal: (error: unknown) => never,
+    tracing: Tracing,
   ) {
     const { wal, core, book, nonce } = opened;
     const { stats, dirty } = this;
@@ -84,7 +88,8 @@ export class RaftHost {
     const { consensus } = this;
     const shared = { consensus, limits, stats, now, dirty };
     this.deliver = new Deliver({ consensus, wal, settings, stats, fatal });
-    this.proposals = new Proposals({ ...shared, peers, backlog: () => this.deliver.backlog() });
+    this.traces = new ProposalTraces(tracing);
+    this.proposals = new Proposals({ ...shared, peers, traces: this.traces, backlog: () => this.deliver.backlog() });
     this.reads = new Reads(shared);
     this.status = new StatusFeed(consensus, settings);
     this.relay = new Relay({ ...shared, memberId: settings.memberId, peers });
@@ -162,6 +167,7 @@ export class RaftHost {
       configurationChanged: (conf, change) => this.configurationChanged(conf, change),
       afterTurn: () => {
         this.deliver.send();
+        this.traces.committed(this.consensus.core.commit);
         this.status.update();
         this.flushReplies();
       },
@@ -222,6 +228,7 @@ export class RaftHost {
     this.stats.leaderChanges += 1;
     this.logger.info({ leader: leader.toString(16), role, term }, leader === 0n ? 'lost leader' : 'elected leader');
     this.endTransfers();
+    if (role !== 'leader') this.traces.leadershipLost();
     this.proposals.retryHeld();
   }
 

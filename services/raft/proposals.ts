@@ -12,12 +12,14 @@ import type { Consensus } from './consensus';
 import type { PeerSet } from './peers/peer-set';
 import { onDecoded, ReplyStream } from './reply-stream';
 import type { RaftStats } from './stats';
+import type { ProposalTraces } from './traces';
 
 export interface ProposalsOptions {
   readonly consensus: Consensus;
   readonly peers: PeerSet;
   readonly limits: RaftLimits;
   readonly stats: RaftStats;
+  readonly traces: ProposalTraces;
   readonly now: () => number;
   readonly dirty: Set<{ flush(): void }>;
   /** Committed entries that storage has not applied yet, and whether there is a storage to apply them. */
@@ -134,8 +136,9 @@ export class Proposals {
   /** Proposals of one kind: all plain, or one that changes the configuration. */
   private route(proposals: readonly Proposal[], origin: Origin, since: number): void {
     if (proposals.length === 0) return;
-    const result = this.options.consensus.core.propose(proposals.map(entryOf));
-    if (result === 'ok') return;
+    const { core } = this.options.consensus;
+    const result = core.propose(proposals.map(entryOf));
+    if (result === 'ok') return this.options.traces.appended(proposals, core.lastIndex);
     if (result === 'uncommitted-limit') return this.refuse(proposals, origin, Errors.TooManyRequests);
     // What was forwarded goes no further, and the other member does not hold it either: it is told at once.
     if (typeof origin === 'bigint') return this.refuse(proposals, origin, refusalOf(result));
@@ -147,6 +150,7 @@ export class Proposals {
     const leader = peers.get(consensus.core.leader);
     if (leader === undefined || !leader.canForward) return false;
     leader.forward(proposals);
+    this.options.traces.forwarded(proposals, consensus.core.leader);
     stats.proposalsForwarded += proposals.length;
     return true;
   }

@@ -8,6 +8,7 @@ import {
 } from '../../libs/process';
 import { INTERNAL_MESSAGE_BYTES_MAX } from '../../libs/limits';
 import { createServer, type RpcServer } from '../../libs/rpc';
+import { startTracing } from '../../libs/telemetry';
 import type { ProcessConfig } from '../../libs/config';
 import { PEER_PATHS, RAFT_PATHS } from '../../proto/gen/hexad';
 import { raftSettings } from './config';
@@ -21,7 +22,8 @@ export async function startRaft(context: ProcessContext): Promise<RunningProcess
   const fatal = (error: unknown): never => context.fatal(error);
   const settings = raftSettings(config);
   const opened = await openRaft(config, settings, logger, fatal);
-  const host = new RaftHost(config, settings, opened, logger, fatal);
+  const tracing = startTracing(config);
+  const host = new RaftHost(config, settings, opened, logger, fatal, tracing);
   const peerServers = await listenToPeers(config, host, logger);
   const server = createServer({ engine: config.rpcEngine, maxReceiveBytes: INTERNAL_MESSAGE_BYTES_MAX });
   server.addHandlers(siblingHandlers(host));
@@ -36,6 +38,7 @@ export async function startRaft(context: ProcessContext): Promise<RunningProcess
       await server.drain(100);
       await host.stop();
       await Promise.all(peerServers.map((peerServer) => peerServer.close()));
+      await tracing.shutdown();
       opened.unlock();
     },
   };
