@@ -30,7 +30,7 @@ describeWith(['etcdctl'], 'a cluster', () => {
       const cluster = await Cluster.start({ members });
       try {
         await load(cluster.endpoints);
-        const count = JSON.parse(await cluster.ctl('get', 'load/', '--prefix', '--count-only', '-w', 'json')) as {
+        const count = JSON.parse(await cluster.ctl('get', 'load/', '--prefix', '--limit', '1', '-w', 'json')) as {
           count: number;
         };
         expect(count.count).toBe(PUTS);
