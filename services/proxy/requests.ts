@@ -12,8 +12,16 @@ export interface RequestObserver {
   slow(request: UnaryRequest, tookMs: number, error: RpcError | undefined): void;
 }
 
+/** What a request keeps for its span: the context that its work carries, and what ends it. Both are set at its start. */
+export interface Traced {
+  readonly call: { readonly metadata: Metadata };
+  readonly stats: MethodStats;
+  trace: Uint8Array;
+  onEnd: ((error: RpcError | undefined) => void) | undefined;
+}
+
 /** A client's unary call on its way through the edge. */
-export class UnaryRequest implements Answer {
+export class UnaryRequest implements Answer, Traced {
   identity: Identity = NOBODY;
   trace: Uint8Array = noBytes;
   onEnd: ((error: RpcError | undefined) => void) | undefined;
@@ -56,9 +64,12 @@ export class UnaryRequest implements Answer {
 }
 
 /** A client's streaming call on its way through the edge. */
-export class StreamRequest {
+export class StreamRequest implements Traced {
   closed = false;
+  trace: Uint8Array = noBytes;
+  onEnd: ((error: RpcError | undefined) => void) | undefined;
   private endedAs: GrpcCode | undefined;
+  private error: RpcError | undefined;
   private closers: Array<() => void> = [];
 
   constructor(
@@ -90,12 +101,14 @@ export class StreamRequest {
   end(error?: RpcError): void {
     if (this.endedAs !== undefined || this.closed) return;
     this.endedAs = error?.code ?? GrpcCode.OK;
+    this.error = error;
     this.call.end(error);
   }
 
   private onClosed(): void {
     this.closed = true;
     this.stats.end(this.endedAs ?? GrpcCode.Cancelled);
+    this.onEnd?.(this.error);
     for (const closer of this.closers) closer();
     this.closers = [];
   }

@@ -13,7 +13,7 @@ import { type Authenticator, isRefused, type Resolution } from './auth/authentic
 import { type CallMetadata, readMetadata } from './auth/call-metadata';
 import type { MemberView } from './member-view';
 import { MethodStats, type MethodType } from './method-stats';
-import { type RequestObserver, StreamRequest, UnaryRequest } from './requests';
+import { type RequestObserver, StreamRequest, UnaryRequest, type Traced } from './requests';
 
 const CLIENT_VERSIONS_MAX = 64;
 
@@ -41,7 +41,7 @@ export interface RouterOptions {
   readonly authenticator: Authenticator;
   readonly observer: RequestObserver;
   /** Begins a request's span; leaves `trace` and `onEnd` in the request when it is sampled. Undefined: tracing is off. */
-  readonly startTrace: ((request: UnaryRequest) => void) | undefined;
+  readonly startTrace: ((request: Traced) => void) | undefined;
 }
 
 /**
@@ -140,6 +140,7 @@ export class Router {
       }
       count(this.streamsByClient, metadata.clientApiVersion);
       if (metadata.hasLeader) this.holdToLeader(request);
+      this.options.startTrace?.(request);
       route.handle(request, metadata);
     };
   }

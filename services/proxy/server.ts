@@ -8,7 +8,7 @@ import { createHttpHandler, type HttpOptions } from './http/handler';
 import { HealthChecks } from './http/health-checks';
 import { createInProcessBackend, JsonGateway } from './json-gateway';
 import { Limits } from './limits';
-import type { UnaryRequest } from './requests';
+import type { Traced } from './requests';
 
 const READY_POLL_MS = 5;
 
@@ -128,7 +128,7 @@ function createGateway(edge: Edge, settings: ProxySettings, logger: Logger): Jso
   });
 }
 
-function traceStarter(tracing: Tracing): (request: UnaryRequest) => void {
+function traceStarter(tracing: Tracing): (request: Traced) => void {
   return (request) => {
     const header = request.call.metadata.find(([name]) => name === 'traceparent')?.[1];
     const span = tracing.startRequest(request.stats.path, parseTraceparent(header));

@@ -1,3 +1,4 @@
+import { decodeTrace, type Tracing } from '../../libs/telemetry';
 import type { Logger } from '../../libs/process';
 import type { BatchClient, Channel, StreamCall } from '../../libs/rpc';
 import { WatchCore, type WatchCounters, type WatchOutput } from '../../libs/watch-core';
@@ -37,6 +38,7 @@ export class Hub {
     private readonly config: WatchConfig,
     private readonly links: HubLinks,
     private readonly logger: Logger,
+    private readonly tracing: Tracing,
   ) {
     this.core = new WatchCore(config.core);
     this.history = new HistoryReader(links.history, {
@@ -107,6 +109,7 @@ export class Hub {
   private apply(connection: number, request: HubRequest): void {
     const { session, create } = request;
     if (create !== undefined) {
+      if (request.trace.length > 0) this.tracing.startChild('watch.create', decodeTrace(request.trace))?.end();
       this.core.create(connection, session, create);
       if (create.progressNotify) this.timers.add(connection, session);
     }

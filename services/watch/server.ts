@@ -7,6 +7,7 @@ import {
   type ProcessContext,
   type RunningProcess,
 } from '../../libs/process';
+import { startTracing } from '../../libs/telemetry';
 import { BatchClient, type Channel, connect, createLink, createServer, type Link } from '../../libs/rpc';
 import { encodeEventsRequest, STORAGE_PATHS, WATCH_HUB_PATHS } from '../../proto/gen/hexad';
 import { watchConfig } from './config';
@@ -26,7 +27,8 @@ export async function startWatch(context: ProcessContext): Promise<RunningProces
     lostError: Errors.TimeoutConnectionLost.id,
     busyError: Errors.TooManyRequests.id,
   });
-  const hub = new Hub(settings, { reads, history: bulk }, logger);
+  const tracing = startTracing(config);
+  const hub = new Hub(settings, { reads, history: bulk }, logger, tracing);
   const events = followEvents(live, hub, (error) => context.fatal(error));
   const server = createServer({
     engine: config.rpcEngine,
@@ -44,7 +46,7 @@ export async function startWatch(context: ProcessContext): Promise<RunningProces
       reads.close();
       live.close();
       bulk.close();
-      await server.close();
+      await Promise.all([server.close(), tracing.shutdown()]);
     },
   };
 }

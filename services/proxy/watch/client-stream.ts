@@ -129,7 +129,7 @@ export class ClientStream implements SessionOwner {
       return;
     }
     const clientId = create.watchId === 0 ? this.freeId() : create.watchId;
-    this.byClientId.set(clientId, this.session.create(specOf(create), clientId, create.fragment));
+    this.byClientId.set(clientId, this.session.create(specOf(create), clientId, create.fragment, this.stream.trace));
   }
 
   private whyNot(create: WatchCreateRequest): string | undefined {

@@ -1,4 +1,5 @@
 import { type HubCreateInput, type HubRequestInput } from '../../../proto/gen/hexad';
+import { noBytes } from '../answer';
 import type { Delivery } from './delivery';
 
 export const WHOLE_SESSION = -1;
@@ -63,7 +64,7 @@ export class HubSession {
     return this.watchers.size;
   }
 
-  create(spec: WatchSpec, clientId: number | bigint, fragment: boolean): HubWatcher {
+  create(spec: WatchSpec, clientId: number | bigint, fragment: boolean, trace: Uint8Array = noBytes): HubWatcher {
     const watcher: HubWatcher = {
       hubId: ++this.lastHubId,
       spec,
@@ -74,7 +75,7 @@ export class HubSession {
       cancelRequested: false,
     };
     this.watchers.set(watcher.hubId, watcher);
-    this.requestHub(this.createRequest(watcher));
+    this.requestHub({ ...this.createRequest(watcher), trace });
     return watcher;
   }
 
