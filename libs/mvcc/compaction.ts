@@ -1,7 +1,7 @@
-import { comparePlaces } from './history-blocks';
+import { comparePlaces, placeOf } from './history-blocks';
 import type { Place, Version } from './record';
 import type { State } from './schema';
-import { placeOf, type Versions } from './versions';
+import type { Versions } from './versions';
 
 /** More dead versions than this in one commit would hold the event loop for too long when it is put together. */
 const DEAD_PER_COMMIT_MAX = 4000;

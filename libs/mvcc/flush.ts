@@ -1,9 +1,9 @@
 import { type Batch, type Engine, Table } from './engine';
-import { appendBlocks, comparePlaces, deletePlaces } from './history-blocks';
+import { appendBlocks, comparePlaces, deletePlaces, placeOf } from './history-blocks';
 import type { Generation } from './overlay';
 import type { Place, Version } from './record';
 import { encodeState, STATE_KEY, type State, sealSmall } from './schema';
-import { entryOf, placeOf, type Versions } from './versions';
+import type { Versions } from './versions';
 
 /**
  * Writes a frozen generation, and the state that goes with it, as one commit. Nothing else is being committed, so the
@@ -17,7 +17,7 @@ export function writeGeneration(versions: Versions, generation: Generation, stat
   const gone = deleteDeadTombstones(versions, batch, generation);
   for (const [text, version] of generation.latest.entries())
     if (!gone.has(text)) longKeys.put(batch, version.key, version.bytes);
-  appendBlocks(batch, live.map(entryOf));
+  appendBlocks(batch, live);
   for (const [, { key, value }] of generation.small.entries()) {
     if (value === undefined) batch.delete(Table.Small, key);
     else batch.put(Table.Small, key, sealSmall(key, value, environment));

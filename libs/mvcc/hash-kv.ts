@@ -1,9 +1,10 @@
 import { NO_BYTES, writeUint64, writeVarint } from './bytes';
 import { crc32c } from './crc32c';
+import { placeOf } from './history-blocks';
 import { failed } from './range';
 import type { Place, Version } from './record';
 import type { HashKvResult, Outcome } from './types';
-import { placeOf, type Versions } from './versions';
+import type { Versions } from './versions';
 
 const SLICE_VERSIONS = 500;
 const BUCKET = Uint8Array.of(0x6b, 0x65, 0x79); // "key"

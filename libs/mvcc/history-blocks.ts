@@ -1,28 +1,28 @@
 import { readUint32, readUint64, sizeVarint, VarintReader, writeUint32, writeUint64, writeVarint } from './bytes';
-import { type Batch, type Engine, Table } from './engine';
+import { type Batch, type Cursor, type Engine, Table } from './engine';
 import { CorruptionError } from './environment';
-import type { Place } from './record';
+import { type Place, placeIn, type Version } from './record';
 
 /**
  * History in the engine: consecutive versions packed into blocks, a row each. A row's key is the place of the first
  * version it was written with (main 8 bytes, sub 4 bytes, big-endian); its value is a run of
  *
- *     main − key's main │ sub │ length │ record          (three varints)
+ *     length (varint) │ record
  *
  * A row of its own for every version would cost as much as everything else a put does in the engine together (measured:
  * 12.3 against 8.7 µs of CPU per put); blocks also make scans and compaction cheaper. A block shrinks when versions of it
  * are compacted away, and keeps its key.
  */
-export interface BlockEntry extends Place {
-  readonly record: Uint8Array;
-}
-
 /** Fills one overflow page of 8,192 bytes with its header; larger versions have a block alone. */
 const BLOCK_BYTES = 8160;
 const PLACE_BYTES = 12;
 
 export function comparePlaces(a: Place, b: Place): number {
   return a.main - b.main || a.sub - b.sub;
+}
+
+export function placeOf(version: Version): Place {
+  return { main: version.modRevision, sub: version.sub };
 }
 
 export function placeKey(place: Place): Uint8Array {
@@ -32,14 +32,12 @@ export function placeKey(place: Place): Uint8Array {
   return key;
 }
 
-function encodeBlock(main: number, entries: readonly BlockEntry[]): Uint8Array {
+function encodeBlock(records: readonly Uint8Array[]): Uint8Array {
   let size = 0;
-  for (const entry of entries) size += entrySize(main, entry);
+  for (const record of records) size += entryBytes(record);
   const block = new Uint8Array(size);
   let pos = 0;
-  for (const { main: entryMain, sub, record } of entries) {
-    pos = writeVarint(block, pos, entryMain - main);
-    pos = writeVarint(block, pos, sub);
+  for (const record of records) {
     pos = writeVarint(block, pos, record.length);
     block.set(record, pos);
     pos += record.length;
@@ -47,85 +45,85 @@ function encodeBlock(main: number, entries: readonly BlockEntry[]): Uint8Array {
   return block;
 }
 
-function entrySize(main: number, entry: BlockEntry): number {
-  const length = entry.record.length;
-  return sizeVarint(entry.main - main) + sizeVarint(entry.sub) + sizeVarint(length) + length;
+function entryBytes(record: Uint8Array): number {
+  return sizeVarint(record.length) + record.length;
 }
 
-export function decodeBlock(key: Uint8Array, block: Uint8Array): BlockEntry[] {
-  const main = readUint64(key, 0);
-  const entries: BlockEntry[] = [];
+function decodeBlock(key: Uint8Array, block: Uint8Array): Uint8Array[] {
+  const records: Uint8Array[] = [];
   const reader = new VarintReader(block, 0);
   while (reader.pos < block.length) {
-    const entryMain = main + reader.next();
-    const sub = reader.next();
     const length = reader.next();
-    // Not ≤, so that NaN fails too.
-    if (!(reader.pos + length <= block.length))
-      throw new CorruptionError(`history block ${main}.${readUint32(key, 8)} is malformed`);
-    entries.push({ main: entryMain, sub, record: block.subarray(reader.pos, reader.pos + length) });
+    // Not >, so that NaN fails too.
+    if (!(length > 0 && reader.pos + length <= block.length))
+      throw new CorruptionError(`history block ${readUint64(key, 0)}.${readUint32(key, 8)} is malformed`);
+    records.push(block.subarray(reader.pos, reader.pos + length));
     reader.pos += length;
   }
-  return entries;
+  return records;
 }
 
-/** Writes entries, which are in order and after everything in the table, as new blocks. */
-export function appendBlocks(batch: Batch, entries: readonly BlockEntry[]): void {
+/** Writes versions, which are in order and after everything in the table, as new blocks. */
+export function appendBlocks(batch: Batch, versions: readonly Version[]): void {
   let from = 0;
-  while (from < entries.length) {
-    const first = entries[from] as BlockEntry;
-    let size = entrySize(first.main, first);
-    let to = from + 1;
-    for (; to < entries.length; to++) {
-      size += entrySize(first.main, entries[to] as BlockEntry);
-      if (size > BLOCK_BYTES) break;
+  while (from < versions.length) {
+    const records: Uint8Array[] = [];
+    let size = 0;
+    for (let to = from; to < versions.length; to++) {
+      const { bytes } = versions[to] as Version;
+      size += entryBytes(bytes);
+      if (to > from && size > BLOCK_BYTES) break;
+      records.push(bytes);
     }
-    batch.put(Table.History, placeKey(first), encodeBlock(first.main, entries.slice(from, to)));
-    from = to;
+    batch.put(Table.History, placeKey(placeOf(versions[from] as Version)), encodeBlock(records));
+    from += records.length;
   }
 }
 
 /** The row whose block a place would be in; its bytes are copies. */
-function blockAt(engine: Engine, place: Place): { key: Uint8Array; entries: BlockEntry[] } | undefined {
-  const rows = engine.scan(Table.History, { end: placeKey({ main: place.main, sub: place.sub + 1 }), reverse: true });
+function blockAt(engine: Engine, place: Place): { key: Uint8Array; records: Uint8Array[] } | undefined {
+  const end = placeKey({ main: place.main, sub: place.sub + 1 });
+  const rows = engine.scan(Table.History, { end, reverse: true });
   try {
-    return rows.next() ? { key: rows.key, entries: decodeBlock(rows.key, rows.value) } : undefined;
+    return rows.next() ? { key: rows.key, records: decodeBlock(rows.key, rows.value) } : undefined;
   } finally {
     rows.close();
   }
 }
 
 export function findRecord(engine: Engine, place: Place): Uint8Array | undefined {
-  return blockAt(engine, place)?.entries.find((entry) => entry.main === place.main && entry.sub === place.sub)?.record;
+  return blockAt(engine, place)?.records.find((record) => comparePlaces(placeIn(record), place) === 0);
 }
 
-/** Entries from a place on, in order, up to (excluding) `end`. Lives within one turn, must be closed. */
+/** Versions from a place on, in order. Lives within one turn, must be closed. */
 export class HistoryWalk {
-  private entries: readonly BlockEntry[] = [];
+  private records: readonly Uint8Array[];
   private at = 0;
-  private readonly rows;
+  private readonly rows: Cursor;
 
+  /** `end` bounds the blocks that are read, not exactly the versions. */
   constructor(
     engine: Engine,
-    from: Place,
-    private readonly end: Place,
+    private readonly from: Place,
+    end: Place,
+    private readonly decode: (record: Uint8Array) => Version,
   ) {
-    // The first block may begin before `from`.
-    this.entries = (blockAt(engine, from)?.entries ?? []).filter((entry) => comparePlaces(entry, from) >= 0);
-    this.rows = engine.scan(Table.History, {
-      start: placeKey({ main: from.main, sub: from.sub + 1 }),
-      end: placeKey(end),
-    });
+    this.records = blockAt(engine, from)?.records ?? [];
+    const start = placeKey({ main: from.main, sub: from.sub + 1 });
+    this.rows = engine.scan(Table.History, { start, end: placeKey(end) });
   }
 
-  next(): BlockEntry | undefined {
-    while (this.at === this.entries.length) {
-      if (!this.rows.next()) return undefined;
-      this.entries = decodeBlock(this.rows.key, this.rows.value);
-      this.at = 0;
+  next(): Version | undefined {
+    for (;;) {
+      while (this.at === this.records.length) {
+        if (!this.rows.next()) return undefined;
+        this.records = decodeBlock(this.rows.key, this.rows.value);
+        this.at = 0;
+      }
+      const version = this.decode(this.records[this.at++] as Uint8Array);
+      // The first block may begin before `from`.
+      if (comparePlaces(placeOf(version), this.from) >= 0) return version;
     }
-    const entry = this.entries[this.at++] as BlockEntry;
-    return comparePlaces(entry, this.end) < 0 ? entry : undefined;
   }
 
   close(): void {
@@ -142,19 +140,18 @@ export function deletePlaces(engine: Engine, batch: Batch, places: readonly Plac
       at++;
       continue;
     }
-    const last = block.entries.at(-1);
-    const kept: BlockEntry[] = [];
+    const kept: Uint8Array[] = [];
     const from = at;
-    for (const entry of block.entries) {
-      while (at < places.length && comparePlaces(places[at] as Place, entry) < 0) at++;
-      const dead = at < places.length && comparePlaces(places[at] as Place, entry) === 0;
-      if (!dead) kept.push(entry);
+    for (const record of block.records) {
+      const place = placeIn(record);
+      while (at < places.length && comparePlaces(places[at] as Place, place) < 0) at++;
+      if (at < places.length && comparePlaces(places[at] as Place, place) === 0) at++;
+      else kept.push(record);
     }
-    while (last !== undefined && at < places.length && comparePlaces(places[at] as Place, last) <= 0) at++;
-    // A place behind the block's last entry and before the next block is nowhere.
+    // A place behind the block's last version and before the next block is nowhere.
     if (at === from) at++;
-    if (kept.length === block.entries.length) continue;
+    if (kept.length === block.records.length) continue;
     if (kept.length === 0) batch.delete(Table.History, block.key);
-    else batch.put(Table.History, block.key, encodeBlock(readUint64(block.key, 0), kept));
+    else batch.put(Table.History, block.key, encodeBlock(kept));
   }
 }

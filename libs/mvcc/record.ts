@@ -6,7 +6,7 @@ import type { StoredVersion } from './types';
 /**
  * One version of one key, the same bytes in both tables:
  *
- *     flags u8 │ CRC-32 of all that follows, little-endian │ sub │ [ordinal │ links] │ encoded mvccpb.KeyValue
+ *     CRC-32 of all that follows, little-endian │ flags u8 │ sub │ [ordinal │ links] │ encoded mvccpb.KeyValue
  *
  * All integers but the CRC are varints. The ordinal counts the versions of the key, tombstones included, from 1; a first
  * version has neither ordinal nor links. Links are distances to older versions of the key (main difference, sub): the
@@ -20,6 +20,8 @@ const FORMAT_MASK = 0xf0;
 const TOMBSTONE = 1;
 const PREVIOUS_IS_TOMBSTONE = 2;
 const LINKED = 4;
+const CRC_BYTES = 4;
+const FLAGS = CRC_BYTES;
 const HEADER_BYTES = 5;
 const ANCHOR_BASE = 16;
 
@@ -188,11 +190,11 @@ export class RecordEncoder {
   }
 
   private seal(bytes: Uint8Array): void {
-    const crc = this.environment.crc32(bytes.subarray(HEADER_BYTES));
-    bytes[1] = crc;
-    bytes[2] = crc >>> 8;
-    bytes[3] = crc >>> 16;
-    bytes[4] = crc >>> 24;
+    const crc = this.environment.crc32(bytes.subarray(CRC_BYTES));
+    bytes[0] = crc;
+    bytes[1] = crc >>> 8;
+    bytes[2] = crc >>> 16;
+    bytes[3] = crc >>> 24;
   }
 }
 
@@ -213,10 +215,10 @@ function writeHead(
 ): number {
   let pos = writeVarint(bytes, HEADER_BYTES, at.sub);
   if (previous === undefined) {
-    bytes[0] = FORMAT | flags;
+    bytes[FLAGS] = FORMAT | flags;
     return pos;
   }
-  bytes[0] = FORMAT | flags | LINKED | (previous.isDelete ? PREVIOUS_IS_TOMBSTONE : 0);
+  bytes[FLAGS] = FORMAT | flags | LINKED | (previous.isDelete ? PREVIOUS_IS_TOMBSTONE : 0);
   pos = writeVarint(bytes, pos, previous.ordinal + 1);
   for (const link of links) {
     pos = writeVarint(bytes, pos, at.main - link.main);
@@ -261,14 +263,8 @@ function readBigVarint(bytes: Uint8Array, at: number): bigint {
  * says in the message what was read.
  */
 export function decodeRecord(bytes: Uint8Array, environment: Environment, where: () => string): Version {
-  const stored =
-    ((bytes[1] as number) |
-      ((bytes[2] as number) << 8) |
-      ((bytes[3] as number) << 16) |
-      ((bytes[4] as number) << 24)) >>>
-    0;
-  const flags = bytes[0];
-  if (flags === undefined || bytes.length < HEADER_BYTES || environment.crc32(bytes.subarray(HEADER_BYTES)) !== stored)
+  const flags = bytes[FLAGS];
+  if (flags === undefined || environment.crc32(bytes.subarray(CRC_BYTES)) !== storedCrc(bytes))
     throw new CorruptionError(`checksum of ${where()} does not match`);
   if ((flags & FORMAT_MASK) !== FORMAT)
     throw new CorruptionError(`${where()} has record format ${flags >> 4}, which is unknown`);
@@ -331,4 +327,31 @@ function placesOf(distances: readonly number[], main: number): readonly Place[] 
   for (let i = 0; i < distances.length; i += 2)
     links.push({ main: main - (distances[i] as number), sub: distances[i + 1] as number });
   return links;
+}
+
+function storedCrc(bytes: Uint8Array): number {
+  const low = (bytes[0] as number) | ((bytes[1] as number) << 8);
+  return (low | ((bytes[2] as number) << 16) | ((bytes[3] as number) << 24)) >>> 0;
+}
+
+/** Whether a record is a tombstone; not checked. */
+export function isTombstone(bytes: Uint8Array): boolean {
+  return ((bytes[FLAGS] as number) & TOMBSTONE) !== 0;
+}
+
+/** Where a record says it belongs; not checked. */
+export function placeIn(bytes: Uint8Array): Place {
+  const reader = new VarintReader(bytes, HEADER_BYTES);
+  const sub = reader.next();
+  if (((bytes[FLAGS] as number) & LINKED) !== 0)
+    for (let left = 2 * (1 + anchorCount(reader.next())); left > 0; left--) reader.next();
+  // The key, then create_revision (a tombstone has none), then mod_revision.
+  reader.pos++;
+  const keyBytes = reader.next();
+  reader.pos += keyBytes;
+  if (bytes[reader.pos++] === TAG_CREATE) {
+    reader.next();
+    reader.pos++;
+  }
+  return { main: reader.next(), sub };
 }

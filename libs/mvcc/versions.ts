@@ -1,16 +1,15 @@
 import type { Engine } from './engine';
 import { assert, CorruptionError, type Environment } from './environment';
-import { type BlockEntry, comparePlaces, findRecord, HistoryWalk } from './history-blocks';
+import { comparePlaces, findRecord, HistoryWalk, placeOf } from './history-blocks';
 import { type LongKeyCursor, LongKeyTable } from './long-keys';
 import { firstIndex } from './ordered-keys';
 import { Generation } from './overlay';
 import { MergeCursor, type OverlayRows } from './overlay-rows';
-import { decodeRecord, type Place, type Version } from './record';
+import { decodeRecord, isTombstone, type Place, type Version } from './record';
 import type { State } from './schema';
 import { Slab } from './slab';
 
 const ROW_OVERHEAD_BYTES = 200;
-const TOMBSTONE_FLAG = 1;
 
 /** All versions of all keys as they are visible now: the overlay's generations over the engine's tables. */
 export class Versions {
@@ -113,7 +112,7 @@ export class Versions {
       return found !== undefined && comparePlaces(placeOf(found), place) === 0 ? found : undefined;
     }
     const record = findRecord(this.engine, place);
-    return record === undefined ? undefined : this.decodeHistory(place, record);
+    return record === undefined ? undefined : this.decodeHistory(record);
   }
 
   /** Last versions (tombstones too) of keys with start ≤ key < end. Must be closed; lives within one turn. */
@@ -148,30 +147,21 @@ export class Versions {
   }
 
   private walkEngine(from: Place, end: Place, visit: (version: Version) => boolean): boolean {
-    const walk = new HistoryWalk(this.engine, from, end);
+    const walk = new HistoryWalk(this.engine, from, end, (record) => this.decodeHistory(record));
     try {
-      for (let entry = walk.next(); entry !== undefined; entry = walk.next())
-        if (!visit(this.decodeHistory(entry, entry.record))) return false;
+      for (let version = walk.next(); version !== undefined; version = walk.next()) {
+        if (comparePlaces(placeOf(version), end) >= 0) return true;
+        if (!visit(version)) return false;
+      }
       return true;
     } finally {
       walk.close();
     }
   }
 
-  private decodeHistory(place: Place, record: Uint8Array): Version {
-    const version = decodeRecord(record, this.environment, () => `version ${place.main}.${place.sub}`);
-    if (version.modRevision !== place.main || version.sub !== place.sub)
-      throw new CorruptionError(`version ${place.main}.${place.sub} says it is ${version.modRevision}.${version.sub}`);
-    return version;
+  private decodeHistory(record: Uint8Array): Version {
+    return decodeRecord(record, this.environment, () => 'a version in history');
   }
-}
-
-export function placeOf(version: Version): Place {
-  return { main: version.modRevision, sub: version.sub };
-}
-
-export function entryOf(version: Version): BlockEntry {
-  return { main: version.modRevision, sub: version.sub, record: version.bytes };
 }
 
 function lowerBound(history: readonly Version[], place: Place): number {
@@ -205,7 +195,7 @@ export class VersionCursor {
 
   /** Whether the current row is a tombstone, without reading the rest of it. */
   isDelete(): boolean {
-    return this.rows.row?.isDelete ?? ((this.base.value[0] as number) & TOMBSTONE_FLAG) !== 0;
+    return this.rows.row?.isDelete ?? isTombstone(this.base.value);
   }
 
   version(): Version {
