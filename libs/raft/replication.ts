@@ -32,7 +32,8 @@ function maybeSendAppend(state: RaftState, progress: Progress): boolean {
 
   const entries = nextEntries(state, progress, config.maxMessageBytes);
   const commit = Math.min(log.commit, prevIndex + entries.length);
-  if (entries.length === 0 && !progress.appendDue && commit <= progress.sentCommit) return false;
+  // While the window is full the commit index travels with heartbeats: nothing unbounded is sent to who does not answer.
+  if (entries.length === 0 && !progress.appendDue && (progress.paused || commit <= progress.sentCommit)) return false;
 
   const message = state.message(MessageType.Append, progress.id);
   message.index = prevIndex;
