@@ -34,6 +34,8 @@ export function run(
         resolve({ code, stdout, stderr });
       },
     );
+    // A program that ends without reading its input is not an error of ours.
+    child.stdin?.on('error', () => undefined);
     child.stdin?.end(options.input ?? '');
   });
 }
