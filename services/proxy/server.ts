@@ -131,7 +131,7 @@ function createGateway(edge: Edge, settings: ProxySettings, logger: Logger): Jso
 function traceStarter(tracing: Tracing): (request: Traced) => void {
   return (request) => {
     const header = request.call.metadata.find(([name]) => name === 'traceparent')?.[1];
-    const span = tracing.startRequest(request.stats.path, parseTraceparent(header));
+    const span = tracing.startRequest(request.stats.path.slice(1), parseTraceparent(header));
     if (span === undefined) return;
     request.trace = encodeTrace(span.context);
     request.onEnd = (error) => span.end(error?.message);
