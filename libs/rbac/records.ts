@@ -1,3 +1,5 @@
+import { compareBytes } from './ranges';
+
 /** What is stored of users and roles. Records are immutable: a change replaces the record. */
 export const PermissionType = { READ: 0, WRITE: 1, READWRITE: 2 } as const;
 
@@ -38,18 +40,9 @@ export interface AuthRows {
   putSettings(settings: AuthSettings): void;
 }
 
-/** Byte-wise order of UTF-8, which is the order of code points (etcd sorts names as bytes). */
-export function compareNames(a: string, b: string): number {
-  const left = [...a];
-  const right = [...b];
-  const shared = Math.min(left.length, right.length);
-  for (let i = 0; i < shared; i++) {
-    const difference = codePoint(left[i]) - codePoint(right[i]);
-    if (difference !== 0) return difference;
-  }
-  return left.length - right.length;
-}
+const utf8 = new TextEncoder();
 
-function codePoint(character: string | undefined): number {
-  return character?.codePointAt(0) ?? -1;
+/** Order of the names' UTF-8 bytes, as etcd sorts them (JavaScript's own order of strings is another). */
+export function compareNames(a: string, b: string): number {
+  return compareBytes(utf8.encode(a), utf8.encode(b));
 }

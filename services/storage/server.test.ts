@@ -33,6 +33,7 @@ import { StorageProcess } from './testing/storage-process';
 jest.setTimeout(60_000);
 
 const bytes = (text: string): Uint8Array => Buffer.from(text);
+const text = (raw: Uint8Array): string => Buffer.from(raw).toString();
 const NONE = new Uint8Array(0);
 let storage: StorageProcess;
 let sequence = 0;
@@ -54,7 +55,7 @@ async function range(key: string, requiredIndex: number): Promise<string[]> {
   const payload = encodeRangeRequest({ key: bytes(key), rangeEnd: bytes('\0') });
   const reply = await storage.read(StorageMethod.STORAGE_RANGE, payload, { requiredIndex });
   expect(reply.error).toBe(0);
-  return decodeRangeResponse(reply.payload).kvs.map((kv) => `${Buffer.from(kv.key)}=${Buffer.from(kv.value)}`);
+  return decodeRangeResponse(reply.payload).kvs.map((kv) => `${text(kv.key)}=${text(kv.value)}`);
 }
 
 function stream<T>(
@@ -82,7 +83,7 @@ async function history(request: HistoryRequestInput): Promise<EventBatch[]> {
 const shown = (batches: readonly EventBatch[]): string[] =>
   batches.flatMap((batch) =>
     batch.revisions.flatMap(({ revision, events }) =>
-      events.map((event) => `${revision}:${event.isDelete ? '-' : '+'}${Buffer.from(event.key)}`),
+      events.map((event) => `${revision}:${event.isDelete ? '-' : '+'}${text(event.key)}`),
     ),
   );
 

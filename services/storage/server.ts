@@ -18,7 +18,9 @@ import { storedIdentity } from './state/state';
 import { Storage } from './storage';
 
 /** Starts the storage process of a member: opens and locks the store, follows raft, and serves its siblings. */
-export async function startStorage({ config, logger, fatal }: ProcessContext): Promise<RunningProcess> {
+export async function startStorage(context: ProcessContext): Promise<RunningProcess> {
+  const { config, logger } = context;
+  const fatal = (error: unknown): never => context.fatal(error);
   const settings = storageConfig(config);
   mkdirSync(settings.storeDir, { recursive: true, mode: 0o700 });
   const unlock = await lockDirectory(settings.storeDir);

@@ -57,7 +57,10 @@ export class ApplyLoop {
     if (this.at === this.queue.length) return;
     if (this.store.overloaded) {
       this.scheduled = true;
-      this.store.whenWritable().then(() => this.run(), this.events.fatal);
+      this.store.whenWritable().then(
+        () => this.run(),
+        (error: unknown) => this.events.fatal(error),
+      );
       return;
     }
     const bytes = this.applySlice();
