@@ -1,6 +1,6 @@
 import type { Address, Channel, ChannelOptions, EngineName, RpcServer, ServerOptions } from './types';
 
-export const defaultEngine: EngineName = 'grpc-js';
+export const defaultEngine: EngineName = 'native';
 
 interface Engine {
   createServer(options: ServerOptions): RpcServer;

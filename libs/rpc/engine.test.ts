@@ -147,7 +147,7 @@ describe.each(pairs)('%s server with %s client', (serverEngine, clientEngine) =>
       cancelled = resolve;
     });
     server.addHandlers({ unary: { '/t.T/Hang': (call) => call.onCancel(cancelled) } });
-    const result = await unary('/t.T/Hang', bytes(''), { timeoutMs: 50 });
+    const result = await unary('/t.T/Hang', bytes(''), { timeoutMs: 500 });
     expect(result).toMatchObject({ ok: false, error: { code: 4 } });
     await serverSide;
   });

@@ -57,6 +57,8 @@ export abstract class Http2Connection implements Flushable {
   sendWindow: number = defaultWindow;
   peerInitialWindow: number = defaultWindow;
   peerMaxFrame: number = defaultMaxFrame;
+  /** HEADERS or DATA went out since the peer's last ping. */
+  protected sentSincePing = false;
   /** Memory that incomplete messages hold. */
   assembling = 0;
   /** Highest stream id the peer has opened. */
@@ -390,6 +392,7 @@ export abstract class Http2Connection implements Flushable {
     const size = message.length + messagePrefixBytes;
     this.sendWindow -= size;
     stream.sendWindow -= size;
+    this.sentSincePing = true;
     this.out.message(stream.id, message, this.peerMaxFrame, endStream);
     this.flushSoon();
   }
@@ -441,6 +444,7 @@ export abstract class Http2Connection implements Flushable {
     const { first, offset } = queue;
     this.sendWindow -= size;
     stream.sendWindow -= size;
+    this.sentSincePing = true;
     this.out.frameHeader(size, FrameType.Data, 0, stream.id);
     let left = size;
     let at = offset;
@@ -466,6 +470,7 @@ export abstract class Http2Connection implements Flushable {
       const last = endStream && at + size === bytes.length;
       this.sendWindow -= size;
       stream.sendWindow -= size;
+      this.sentSincePing = true;
       this.out.frameHeader(size, FrameType.Data, last ? Flag.EndStream : 0, stream.id);
       this.out.copy(bytes, at, at + size);
       at += size;

@@ -12,7 +12,7 @@ export const maxContinuations = 64;
 /** Above this much unsent output frames wait in their streams. */
 export const outputHighBytes = 256 * 1024;
 /** Answers to control frames that a peer lets pile up unread. */
-export const controlBacklogBytes = 256 * 1024;
+export const controlBacklogBytes = 64 * 1024;
 /** Unary answers that wait for windows or for the socket, per connection. */
 export const replyBacklogBytes = 64 * 1024 * 1024;
 /** Incomplete messages, per connection. */

@@ -7,25 +7,18 @@ export class PingPolicy {
   readonly #minTimeMs: number | undefined;
   #lastAt = Number.NEGATIVE_INFINITY;
   #strikes = 0;
-  #forgiven = false;
 
   /** Undefined: no enforcement. */
   constructor(minTimeMs: number | undefined) {
     this.#minTimeMs = minTimeMs;
   }
 
-  /** Anything sent to the client forgives: its bandwidth probes answer our data. */
-  sent(): void {
-    this.#forgiven = true;
-  }
-
-  /** False: too many pings. */
-  received(now: number, hasStreams: boolean): boolean {
+  /** False: too many pings. `forgiven`: something was sent since the last one, and clients probe bandwidth after our data. */
+  received(now: number, forgiven: boolean, hasStreams: boolean): boolean {
     if (this.#minTimeMs === undefined) return true;
     const sinceLast = now - this.#lastAt;
     this.#lastAt = now;
-    if (this.#forgiven) {
-      this.#forgiven = false;
+    if (forgiven) {
       this.#strikes = 0;
       return true;
     }

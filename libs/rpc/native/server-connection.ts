@@ -198,7 +198,7 @@ export class ServerConnection extends Http2Connection {
   // ---- answers
 
   writeResponseHeaders(streamId: number, metadata?: Metadata): void {
-    this.#pings.sent();
+    this.sentSincePing = true;
     const { encoder } = this;
     if (metadata === undefined && this.#headersBlock !== undefined && encoder.generation === this.#blocksGeneration) {
       this.out.headers(streamId, this.#headersBlock, false);
@@ -239,7 +239,7 @@ export class ServerConnection extends Http2Connection {
 
   /** Headers and status in one block: a call that failed before it sent anything. */
   writeTrailersOnly(streamId: number, error: RpcError, trailers: Metadata | undefined): void {
-    this.#pings.sent();
+    this.sentSincePing = true;
     this.encoder.begin();
     this.encoder.field(':status', '200', true);
     this.encoder.field('content-type', 'application/grpc', true);
@@ -294,7 +294,9 @@ export class ServerConnection extends Http2Connection {
   protected onSettings(): void {}
 
   protected onPing(): void {
-    if (this.#pings.received(this.now, this.streams.size > 0)) return;
+    const forgiven = this.sentSincePing;
+    this.sentSincePing = false;
+    if (this.#pings.received(this.now, forgiven, this.streams.size > 0)) return;
     this.fail(ErrorCode.EnhanceYourCalm, 'too_many_pings');
   }
 
