@@ -36,7 +36,9 @@ export class Compactor {
       return;
     }
     if (!this.store.compactSlice(limits.compactionSliceRows)) {
-      setImmediate(() => this.step());
+      // Until the commit that takes what was found so far, trying again would only spin.
+      if (this.store.isCompactionStalled) this.store.flush().then(() => this.step(), this.fatal);
+      else setImmediate(() => this.step());
       return;
     }
     this.running = false;
