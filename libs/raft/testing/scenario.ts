@@ -1,10 +1,10 @@
-import type { ConfState, Message, NodeId, Ready } from '../types';
+import type { ConfState, LogEntry, Message, NodeId, Ready } from '../types';
 import { EntryType } from '../types';
 import { toBytes } from './conf-text';
 import { quietSettings } from './quiet-settings';
 import type { NodeSettings } from './sim-node';
 import { SimNode } from './sim-node';
-import { traceConf, traceEntry, traceMessage, traceReady } from './trace';
+import { messageOfType, traceConf, traceEntry, traceMessage, traceReady } from './trace';
 
 // The language of testdata/*.txt. A command is one line; what follows `----` is what it prints. Member lists are `1` or
 // `1,2`; settings are `key=value`.
@@ -39,6 +39,7 @@ export class Scenario {
     settle: ({ words }) => this.settle(words[0]),
     work: ({ words }) => this.each(words[0], (node) => void this.work(node)),
     deliver: ({ words }) => this.deliver(words[0], words[1]),
+    step: (given) => this.forge(given),
     forget: ({ words }) => this.forget(words),
     slow: ({ words }) => this.each(words[0], (node) => void this.slowDisks.add(node.id)),
     sync: ({ words }) => this.sync(words),
@@ -202,6 +203,27 @@ export class Scenario {
     node.raft.step(message);
   }
 
+  /** `step 1 Append from=2 term=3 index=5 logTerm=2 entries=6@3:a,7@3:b`: a message that no member has sent. */
+  private forge({ words: [member, type], settings }: Arguments): void {
+    const { raft, id } = this.node(member);
+    const number = (key: string): number => Number(settings.get(key) ?? 0);
+    const entries = (settings.get('entries') ?? '').split(',').filter(Boolean).map(parseEntry);
+    raft.step({
+      ...messageOfType(type ?? ''),
+      from: BigInt(settings.get('from') ?? '0'),
+      to: BigInt(settings.get('to') ?? id),
+      term: number('term'),
+      index: number('index'),
+      logTerm: number('logTerm'),
+      commit: number('commit'),
+      reject: settings.get('reject') === 'true',
+      rejectHint: number('hint'),
+      context: number('context'),
+      contextNonce: number('nonce'),
+      entries,
+    });
+  }
+
   /** `forget 2`: everything on its way to 2 is lost. */
   private forget([to]: string[]): void {
     this.network = this.network.filter((message) => to !== undefined && message.to !== BigInt(to));
@@ -260,6 +282,12 @@ export class Scenario {
       this.say(`${id} ${state} match ${match} next ${next}${marks}`);
     }
   }
+}
+
+function parseEntry(text: string): LogEntry {
+  const [position, data] = text.split(':') as [string, string];
+  const [index, term] = position.split('@').map(Number) as [number, number];
+  return { index, term, type: EntryType.Normal, data: toBytes(data) };
 }
 
 function logLine(node: SimNode): string {
