@@ -29,6 +29,11 @@ export class Compaction {
     return this.cursor !== undefined;
   }
 
+  /** Whether the next commit has as many deletions as it should: go on after it. */
+  get isStalled(): boolean {
+    return this.isRunning && this.room() <= 0;
+  }
+
   /** The compact revision has gone up from `before`. */
   extend(before: number): void {
     const again: Place = { main: Math.max(before, 0), sub: 0 };
@@ -41,8 +46,7 @@ export class Compaction {
     const { versions } = this;
     const target = versions.compactRevision;
     if (this.cursor === undefined) return true;
-    const room = DEAD_PER_COMMIT_MAX - versions.active.dead.length;
-    let left = Math.min(rowsMax, Math.floor(room / 2));
+    let left = Math.min(rowsMax, this.room());
     if (left <= 0) return false;
     let next: Place | undefined;
     versions.walkHistory(this.cursor, { main: target + 1, sub: 0 }, (version) => {
@@ -56,6 +60,11 @@ export class Compaction {
     this.cursor = next;
     if (next === undefined) this.finished = target;
     return next === undefined;
+  }
+
+  /** Versions that may still be read before the next commit; each makes two others dead at most. */
+  private room(): number {
+    return Math.floor((DEAD_PER_COMMIT_MAX - this.versions.active.dead.length) / 2);
   }
 
   private examine(version: Version, target: number): void {

@@ -13,7 +13,12 @@ function open(engine: Engine): Store {
   const onFatal = (error: unknown): void => {
     throw error;
   };
-  return openMvccStore(engine, plainEnvironment, { flushBytes: 1e9, overlayBytesMax: 1e9, onFatal });
+  return openMvccStore(engine, plainEnvironment, {
+    flushBytes: 1e9,
+    flushVersions: 1e9,
+    overlayBytesMax: 1e9,
+    onFatal,
+  });
 }
 
 /** A disk with a few versions on it, one of whose rows gets one bit turned over. */

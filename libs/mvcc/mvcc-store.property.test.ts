@@ -92,7 +92,12 @@ function open(disk: SimulatedDisk): Store {
   const onFatal = (error: unknown): void => {
     throw error;
   };
-  return openMvccStore(disk.open(), environment, { flushBytes: 1e9, overlayBytesMax: 1e9, onFatal });
+  return openMvccStore(disk.open(), environment, {
+    flushBytes: 1e9,
+    flushVersions: 1e9,
+    overlayBytesMax: 1e9,
+    onFatal,
+  });
 }
 
 function put(putKey: string, putValue: string): PutRequest {

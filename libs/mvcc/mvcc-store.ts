@@ -34,8 +34,12 @@ import { Versions } from './versions';
 import { Writer } from './writer';
 
 export interface StoreOptions {
-  /** A generation of this many bytes is committed without waiting for the timer. */
+  /**
+   * A generation of this many bytes or versions is committed without waiting for the timer: putting a commit together
+   * holds the event loop for about 2 µs per version.
+   */
   readonly flushBytes: number;
+  readonly flushVersions: number;
   /** The store is overloaded when this much is not durable. */
   readonly overlayBytesMax: number;
   /** A commit failed; the process must end. */
@@ -159,6 +163,10 @@ class MvccStore implements Store {
     return this.compaction.isRunning;
   }
 
+  get isCompactionStalled(): boolean {
+    return this.compaction.isStalled;
+  }
+
   compactSlice(rowsMax: number): boolean {
     if (!this.compaction.isRunning) return true;
     this.dirty = true;
@@ -203,7 +211,7 @@ class MvccStore implements Store {
     this.position = { index, term };
     this.dirty = true;
     this.sealed = true;
-    if (this.commit === undefined && this.versions.active.bytes >= this.options.flushBytes) this.startFlush();
+    if (this.commit === undefined && this.isLarge()) this.startFlush();
   }
 
   startFlush(): void {
@@ -268,11 +276,16 @@ class MvccStore implements Store {
   }
 
   private afterCommit(): void {
-    if (this.versions.active.bytes >= this.options.flushBytes || this.overloaded) this.startFlush();
+    if (this.isLarge() || this.overloaded) this.startFlush();
     if (this.overloaded) return;
     const waiters = this.writableWaiters;
     this.writableWaiters = [];
     for (const wake of waiters) wake();
+  }
+
+  private isLarge(): boolean {
+    const { active } = this.versions;
+    return active.bytes >= this.options.flushBytes || active.history.length >= this.options.flushVersions;
   }
 
   private overlayBytes(): number {

@@ -50,7 +50,8 @@ export class Version implements StoredVersion {
     /** Previous version first, then the anchors by level. */
     readonly links: readonly Place[],
     readonly previousIsTombstone: boolean,
-    readonly key: Uint8Array,
+    private readonly keyStart: number,
+    private readonly keyLength: number,
     readonly createRevision: number,
     readonly modRevision: number,
     readonly version: number,
@@ -58,6 +59,11 @@ export class Version implements StoredVersion {
     readonly valueStart: number,
     private readonly valueLength: number,
   ) {}
+
+  // A view made when asked for: tens of thousands of versions wait for their commit, and views are bigger than most keys.
+  get key(): Uint8Array {
+    return this.bytes.subarray(this.keyStart, this.keyStart + this.keyLength);
+  }
 
   get value(): Uint8Array {
     return this.valueLength === 0 ? NO_BYTES : this.bytes.subarray(this.valueStart, this.valueStart + this.valueLength);
@@ -126,7 +132,7 @@ export class RecordEncoder {
     const bytes = this.slab.take(HEADER_BYTES + headSize(at, previous, links) + kvBytes);
     const kvStart = writeHead(bytes, at, previous, links, 0);
     let pos = writeDelimited(bytes, kvStart, TAG_KEY, key);
-    const keyView = bytes.subarray(pos - key.length, pos);
+    const keyStart = pos - key.length;
     bytes[pos++] = TAG_CREATE;
     pos = writeVarint(bytes, pos, createRevision);
     bytes[pos++] = TAG_MOD;
@@ -150,7 +156,8 @@ export class RecordEncoder {
       ordinal,
       links,
       previous?.isDelete ?? false,
-      keyView,
+      keyStart,
+      key.length,
       createRevision,
       at.main,
       version,
@@ -167,7 +174,7 @@ export class RecordEncoder {
     const bytes = this.slab.take(HEADER_BYTES + headSize(at, previous, links) + kvBytes);
     const kvStart = writeHead(bytes, at, previous, links, TOMBSTONE);
     let pos = writeDelimited(bytes, kvStart, TAG_KEY, key);
-    const keyView = bytes.subarray(pos - key.length, pos);
+    const keyStart = pos - key.length;
     bytes[pos++] = TAG_MOD;
     pos = writeVarint(bytes, pos, at.main);
     this.seal(bytes);
@@ -179,7 +186,8 @@ export class RecordEncoder {
       previous.ordinal + 1,
       links,
       previous.isDelete,
-      keyView,
+      keyStart,
+      key.length,
       0,
       at.main,
       0,
@@ -277,7 +285,8 @@ export function decodeRecord(bytes: Uint8Array, environment: Environment, where:
     for (let left = 2 * (1 + anchorCount(ordinal)); left > 0; left--) distances.push(reader.next());
   }
   const kvStart = reader.pos;
-  let key: Uint8Array = NO_BYTES;
+  let keyStart = 0;
+  let keyLength = 0;
   let createRevision = 0;
   let modRevision = 0;
   let version = 0;
@@ -292,7 +301,8 @@ export function decodeRecord(bytes: Uint8Array, environment: Environment, where:
     }
     const number = reader.next();
     if (tag === TAG_KEY) {
-      key = bytes.subarray(reader.pos, reader.pos + number);
+      keyStart = reader.pos;
+      keyLength = number;
       reader.pos += number;
     } else if (tag === TAG_CREATE) createRevision = number;
     else if (tag === TAG_MOD) modRevision = number;
@@ -311,7 +321,8 @@ export function decodeRecord(bytes: Uint8Array, environment: Environment, where:
     ordinal,
     placesOf(distances, modRevision),
     (flags & PREVIOUS_IS_TOMBSTONE) !== 0,
-    key,
+    keyStart,
+    keyLength,
     createRevision,
     modRevision,
     version,

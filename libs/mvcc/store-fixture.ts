@@ -59,7 +59,12 @@ export class StoreFixture {
     const onFatal = (error: unknown): void => {
       throw error;
     };
-    return openMvccStore(this.disk.open(), plainEnvironment, { flushBytes: 1e9, overlayBytesMax: 1e9, onFatal });
+    return openMvccStore(this.disk.open(), plainEnvironment, {
+      flushBytes: 1e9,
+      flushVersions: 1e9,
+      overlayBytesMax: 1e9,
+      onFatal,
+    });
   }
 }
 

@@ -263,6 +263,8 @@ export interface Store {
   readonly overloaded: boolean;
   /** Whether physical deletion after a compaction is still to be done. */
   readonly isCompacting: boolean;
+  /** Whether compactSlice does nothing until a commit has taken what it has found so far: await `flush` instead of trying again. */
+  readonly isCompactionStalled: boolean;
   whenWritable(): Promise<void>;
   sizes(): StoreSizes;
   /** Flushes and closes. */

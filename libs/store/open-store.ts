@@ -12,6 +12,7 @@ export interface StoreFileOptions {
   /** Longest time from visible to the start of the commit, milliseconds. */
   readonly flushIntervalMs?: number;
   readonly flushBytes?: number;
+  readonly flushVersions?: number;
   readonly overlayBytesMax?: number;
 }
 
@@ -26,6 +27,7 @@ export function openStore(options: StoreFileOptions): Store {
   const engine = new LmdbEngine(join(options.directory, 'db'));
   const store = openMvccStore(engine, nodeEnvironment, {
     flushBytes: options.flushBytes ?? 8 * MEBIBYTE,
+    flushVersions: options.flushVersions ?? 4000,
     overlayBytesMax: options.overlayBytesMax ?? 64 * MEBIBYTE,
     onFatal: options.onFatal,
   });
