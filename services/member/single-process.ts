@@ -25,6 +25,6 @@ function become(name: ProcessName, document: string): void {
   const file = join(directory, 'config.json');
   writeFileSync(file, document, { mode: 0o600 });
   process.argv.push('--config-json', file);
-  require(`../${name}/main`);
+  require(join(__dirname, '..', name, 'main.js'));
   rmSync(directory, { recursive: true });
 }

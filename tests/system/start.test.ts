@@ -204,7 +204,7 @@ describe('npm start', () => {
   test('refuses another number of members than the data has', async () => {
     for (const name of ['m1', 'm2', 'm3']) mkdirSync(join(directory, name, 'member'), { recursive: true });
     const { code, stderr } = await run('node', [
-      join(ROOT, 'dist/services/member/start.js'),
+      join(ROOT, 'dist/bundle/services/member/start.js'),
       '--members',
       '1',
       '--data-dir',
@@ -215,7 +215,11 @@ describe('npm start', () => {
   });
 
   test('refuses a number of members that makes no sense', async () => {
-    const { code, stderr } = await run('node', [join(ROOT, 'dist/services/member/start.js'), '--members', 'many']);
+    const { code, stderr } = await run('node', [
+      join(ROOT, 'dist/bundle/services/member/start.js'),
+      '--members',
+      'many',
+    ]);
     expect(code).toBe(1);
     expectOneLine(stderr, /--members must be a number/);
   });
