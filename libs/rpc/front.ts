@@ -3,12 +3,11 @@ import { createServer as createNetServer, type Server, type Socket } from 'node:
 import type { Duplex } from 'node:stream';
 import { createServer as createTlsServer, type TLSSocket, type TlsOptions } from 'node:tls';
 import { ConnectionRecord, peerOf } from './connection-record';
+import { defaultHandshakeTimeoutMs } from './limits';
 import { listenWithRetry } from './listen';
 import type { TlsServerOptions } from './transport-types';
 import type { Address, ServerOptions } from './types';
 
-/** A connection must have finished its TLS handshake and shown its protocol within this time. */
-const handshakeTimeoutMs = 10_000;
 const sweepEveryMs = 1000;
 /** "PRI " opens HTTP/2 with prior knowledge; no HTTP/1.1 method starts so. */
 const prefaceStart = Buffer.from('PRI ');
@@ -23,6 +22,7 @@ export type AcceptHttp2 = (socket: Socket, head: Buffer, record: ConnectionRecor
 export class Front {
   readonly #options: ServerOptions;
   readonly #accept: AcceptHttp2;
+  readonly #handshakeTimeoutMs: number;
   readonly #server: Server;
   readonly #http1: Http1Server | undefined;
   readonly #sockets = new Set<Socket>();
@@ -33,6 +33,7 @@ export class Front {
 
   constructor(options: ServerOptions, accept: AcceptHttp2) {
     this.#options = options;
+    this.#handshakeTimeoutMs = options.handshakeTimeoutMs ?? defaultHandshakeTimeoutMs;
     this.#accept = accept;
     this.#http1 = options.http1 === undefined ? undefined : createHttp1(options.http1);
     this.#server = this.#createServer();
@@ -96,7 +97,11 @@ export class Front {
       });
       return server;
     }
-    const server = createTlsServer({ ...tlsOptions(tls), noDelay: true } as TlsOptions);
+    const server = createTlsServer({
+      ...tlsOptions(tls),
+      handshakeTimeout: this.#handshakeTimeoutMs,
+      noDelay: true,
+    } as TlsOptions);
     server.on('connection', (socket: Socket) => void this.#admit(socket));
     server.on('secureConnection', (socket) => this.#onSecure(socket));
     server.on('tlsClientError', (error, socket) => {
@@ -112,8 +117,8 @@ export class Front {
       return false;
     }
     this.#sockets.add(socket);
-    this.#pending.set(socket, performance.now() + handshakeTimeoutMs);
-    this.#sweeper ??= setInterval(() => this.#sweep(), sweepEveryMs).unref();
+    this.#pending.set(socket, performance.now() + this.#handshakeTimeoutMs);
+    this.#sweeper ??= setInterval(() => this.#sweep(), Math.min(sweepEveryMs, this.#handshakeTimeoutMs)).unref();
     socket.on('error', () => socket.destroy());
     socket.once('close', () => {
       this.#sockets.delete(socket);
@@ -193,7 +198,6 @@ function tlsOptions(tls: TlsServerOptions): TlsOptions {
     requestCert: tls.clientCertAuth,
     rejectUnauthorized: tls.clientCertAuth,
     ALPNProtocols: ['h2', 'http/1.1'],
-    handshakeTimeout: handshakeTimeoutMs,
   };
 }
 

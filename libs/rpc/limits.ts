@@ -3,3 +3,4 @@ export const defaultMaxReceiveBytes = 64 * 1024 * 1024;
 export const defaultHighWaterBytes = 1024 * 1024;
 export const defaultConnectTimeoutMs = 5000;
 export const defaultKeepaliveTimeoutMs = 20_000;
+export const defaultHandshakeTimeoutMs = 10_000;

@@ -93,6 +93,8 @@ export interface ServerOptions {
   readonly keepaliveIntervalMs?: number;
   readonly keepaliveTimeoutMs?: number;
   readonly maxConnections?: number;
+  /** A connection must have shown its protocol (TLS handshake and preface) in this time. Default 10 s. */
+  readonly handshakeTimeoutMs?: number;
   /** Called once per rejected connection or malformed request with a reason for the log. */
   readonly onProtocolError?: (peer: string, reason: string) => void;
 }

@@ -27,7 +27,10 @@ export class Http1Bridge {
       path: head.path,
       headers: headersOf(stream),
     });
-    stream.onBody = (bytes) => void outgoing.write(bytes);
+    stream.onBody = (bytes) => {
+      if (!outgoing.write(bytes)) stream.setFull(true);
+    };
+    outgoing.on('drain', () => stream.setFull(false));
     stream.onEnd = () => void outgoing.end();
     stream.onGone = () => {
       outgoing.destroy();

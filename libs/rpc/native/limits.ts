@@ -9,6 +9,11 @@ export const maxHeaderListBytes = 256 * 1024;
 export const maxHeaderBlockBytes = maxHeaderListBytes;
 export const maxContinuations = 64;
 
+/** Streams of one connection at most, whatever the server allows: each costs memory before anyone has seen its request. */
+export const maxStreams = 250_000;
+/** Requests that are not gRPC, per connection; they are slow and large. */
+export const maxPlainStreams = 100;
+
 /** Above this much unsent output frames wait in their streams. */
 export const outputHighBytes = 256 * 1024;
 /** Answers to control frames that a peer lets pile up unread. */

@@ -26,6 +26,7 @@ export class PlainHttpStream extends Http2Stream implements Expiring {
   onEnd: (() => void) | undefined = undefined;
   onGone: (() => void) | undefined = undefined;
   #ending = false;
+  #full = false;
   #writable: (() => void) | undefined = undefined;
   /** Body octets that wait for windows. */
   #body: Uint8Array[] = [];
@@ -35,6 +36,7 @@ export class PlainHttpStream extends Http2Stream implements Expiring {
     this.attach(transport, id);
     this.head = head;
     this.contentLeft = head.contentLength;
+    transport.plainStreams++;
   }
 
   start(endStream: boolean): void {
@@ -52,6 +54,16 @@ export class PlainHttpStream extends Http2Stream implements Expiring {
     if (!endStream) return;
     this.remoteEnded = true;
     this.onEnd?.();
+  }
+
+  /** The bridge has taken in as much of the body as it can hold. */
+  override get paused(): boolean {
+    return this.#full;
+  }
+
+  setFull(full: boolean): void {
+    this.#full = full;
+    if (!full) this.transport.credit(this);
   }
 
   respond(status: number, fields: ReadonlyArray<readonly [string, string]>): void {
@@ -155,6 +167,7 @@ export class PlainHttpStream extends Http2Stream implements Expiring {
 
   override release(): void {
     super.release();
+    this.transport.plainStreams--;
     if (this.onWheel) deadlines.remove(this);
     this.#body = [];
     this.onGone?.();

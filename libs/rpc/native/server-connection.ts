@@ -7,7 +7,7 @@ import { ClosedStreams } from './closed-streams';
 import { Http2Connection } from './connection';
 import { ErrorCode, maxWindow, preface, Setting } from './constants';
 import type { HeaderBlock } from './hpack-decoder';
-import { AbuseCost, maxHeaderListBytes, replyBacklogBytes, streamWindow } from './limits';
+import { AbuseCost, maxHeaderListBytes, maxPlainStreams, replyBacklogBytes, streamWindow } from './limits';
 import { encodeGrpcMessage } from './percent';
 import { PingPolicy } from './ping-policy';
 import { PlainHttpStream } from './plain-http-stream';
@@ -22,10 +22,11 @@ import type { Http1Bridge } from './http1-bridge';
 export interface ServerHost {
   readonly maxReceiveBytes: number;
   readonly highWaterBytes: number;
-  readonly maxConcurrentStreams: number | undefined;
+  readonly maxConcurrentStreams: number;
   readonly keepaliveMinTimeMs: number | undefined;
   readonly keepaliveIntervalMs: number;
   readonly keepaliveTimeoutMs: number;
+  readonly handshakeTimeoutMs: number;
   readonly bridge: Http1Bridge | undefined;
   readonly unary: ReadonlyMap<string, UnaryHandler>;
   readonly stream: ReadonlyMap<string, StreamHandler>;
@@ -37,12 +38,12 @@ export interface ServerHost {
 const shuttingDown: RpcError = { code: 14, message: 'transport is closing' };
 const drainPing = Buffer.from('drain\0\0\0');
 const keepalivePing = Buffer.from('alive\0\0\0');
-const prefaceTimeoutMs = 10_000;
 
 export class ServerConnection extends Http2Connection {
   readonly host: ServerHost;
   readonly record: ConnectionRecord;
   runningUnary = 0;
+  plainStreams = 0;
   readonly #openedAt = performance.now();
   readonly #closedStreams = new ClosedStreams();
   readonly #pings: PingPolicy;
@@ -68,9 +69,7 @@ export class ServerConnection extends Http2Connection {
     this.writeSettings([
       [Setting.InitialWindowSize, streamWindow],
       [Setting.MaxHeaderListSize, maxHeaderListBytes],
-      ...(host.maxConcurrentStreams === undefined
-        ? []
-        : [[Setting.MaxConcurrentStreams, host.maxConcurrentStreams] as const]),
+      [Setting.MaxConcurrentStreams, host.maxConcurrentStreams],
     ]);
   }
 
@@ -87,7 +86,7 @@ export class ServerConnection extends Http2Connection {
   /** Called about once a second, so that no connection needs a timer. */
   sweep(now: number): void {
     if (!this.settingsReceived) {
-      if (now - this.#openedAt < prefaceTimeoutMs) return;
+      if (now - this.#openedAt < this.host.handshakeTimeoutMs) return;
       this.reportProblem('connection preface timeout');
       this.destroy('connection preface timeout');
       return;
@@ -132,11 +131,7 @@ export class ServerConnection extends Http2Connection {
     const head = requestHead(block);
     if (head.malformed || (endStream && head.contentLength > 0)) return this.#reject(streamId, ErrorCode.ProtocolError);
     if (block.tooLarge) return this.#reject(streamId, ErrorCode.EnhanceYourCalm);
-    const limit = this.host.maxConcurrentStreams;
-    if (limit !== undefined && this.streams.size >= limit) {
-      this.charge(AbuseCost.refusedStream);
-      return this.#reject(streamId, ErrorCode.RefusedStream);
-    }
+    if (this.streams.size >= this.host.maxConcurrentStreams) return this.#refuseStream(streamId);
     if (!head.grpc || head.method !== 'POST') return this.#plainRequest(streamId, head, endStream);
     this.#call(streamId, head, endStream);
   }
@@ -172,7 +167,13 @@ export class ServerConnection extends Http2Connection {
     this.#closedStreams.add(streamId, true);
   }
 
+  #refuseStream(streamId: number): void {
+    this.charge(AbuseCost.refusedStream);
+    this.#reject(streamId, ErrorCode.RefusedStream);
+  }
+
   #plainRequest(streamId: number, head: RequestHead, endStream: boolean): void {
+    if (this.plainStreams >= maxPlainStreams) return this.#refuseStream(streamId);
     const stream = new PlainHttpStream(this, streamId, head);
     stream.start(endStream);
   }

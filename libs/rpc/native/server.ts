@@ -1,9 +1,15 @@
 import type { Socket } from 'node:net';
 import type { ConnectionRecord } from '../connection-record';
 import { Front } from '../front';
-import { defaultHighWaterBytes, defaultKeepaliveTimeoutMs, defaultMaxReceiveBytes } from '../limits';
+import {
+  defaultHandshakeTimeoutMs,
+  defaultHighWaterBytes,
+  defaultKeepaliveTimeoutMs,
+  defaultMaxReceiveBytes,
+} from '../limits';
 import type { Address, Handlers, RpcServer, ServerOptions, StreamHandler, UnaryHandler } from '../types';
 import { Http1Bridge } from './http1-bridge';
+import { maxStreams } from './limits';
 import { ServerConnection, type ServerHost } from './server-connection';
 
 const defaultKeepaliveIntervalMs = 2 * 3600 * 1000;
@@ -14,10 +20,11 @@ const lingerMs = 500;
 export class NativeServer implements RpcServer, ServerHost {
   readonly maxReceiveBytes: number;
   readonly highWaterBytes: number;
-  readonly maxConcurrentStreams: number | undefined;
+  readonly maxConcurrentStreams: number;
   readonly keepaliveMinTimeMs: number | undefined;
   readonly keepaliveIntervalMs: number;
   readonly keepaliveTimeoutMs: number;
+  readonly handshakeTimeoutMs: number;
   readonly bridge: Http1Bridge | undefined;
   readonly unary = new Map<string, UnaryHandler>();
   readonly stream = new Map<string, StreamHandler>();
@@ -31,10 +38,11 @@ export class NativeServer implements RpcServer, ServerHost {
     this.#options = options;
     this.maxReceiveBytes = options.maxReceiveBytes ?? defaultMaxReceiveBytes;
     this.highWaterBytes = options.highWaterBytes ?? defaultHighWaterBytes;
-    this.maxConcurrentStreams = options.maxConcurrentStreams;
+    this.maxConcurrentStreams = Math.min(options.maxConcurrentStreams ?? maxStreams, maxStreams);
     this.keepaliveMinTimeMs = options.keepaliveMinTimeMs;
     this.keepaliveIntervalMs = options.keepaliveIntervalMs ?? defaultKeepaliveIntervalMs;
     this.keepaliveTimeoutMs = options.keepaliveTimeoutMs ?? defaultKeepaliveTimeoutMs;
+    this.handshakeTimeoutMs = options.handshakeTimeoutMs ?? defaultHandshakeTimeoutMs;
     this.#front = new Front(options, (socket, head, record) => this.#accept(socket, head, record));
     this.bridge =
       options.http1 === undefined ? undefined : new Http1Bridge((socket) => this.#front.injectHttp1(socket));
@@ -87,7 +95,10 @@ export class NativeServer implements RpcServer, ServerHost {
   #accept(socket: Socket, head: Buffer, record: ConnectionRecord): void {
     const connection = new ServerConnection(socket, record, this);
     this.#connections.add(connection);
-    const every = Math.max(10, Math.min(sweepMs, this.keepaliveIntervalMs / 2, this.keepaliveTimeoutMs / 2));
+    const every = Math.max(
+      10,
+      Math.min(sweepMs, this.handshakeTimeoutMs, this.keepaliveIntervalMs / 2, this.keepaliveTimeoutMs / 2),
+    );
     this.#sweeper ??= setInterval(() => this.#sweep(), every).unref();
     connection.receive(head);
   }
