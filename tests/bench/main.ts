@@ -8,6 +8,9 @@ import { chart, type Measurement, rows, table } from './report';
 import { ServerCluster, type ServerKind, type Usage } from './servers';
 import { runWatchLoad } from './watch-load';
 
+/** Both servers run hot: V8 compiles the hot path within this time, etcd's caches fill. */
+const WARM_UP_MS = 5_000;
+
 const USAGE = `Usage: npm run bench -- [--case NAME]… [--rounds N] [--seconds S] [--etcd PATH | --no-etcd] [--out DIR] [--check]
 
 Runs each case on Hexad and on a real etcd in turn, round by round, on this machine, and prints medians and ratios.
@@ -72,7 +75,7 @@ async function measure(bench: BenchCase, server: ServerKind, options: Options): 
     const onDone = (): void => void (after = cluster.usage());
     const ms = options.seconds * 1_000;
     let result: LoadResult;
-    if (bench.kind === 'watch') result = await runWatchLoad(cluster.ports, bench, ms / 3, ms, onMeasure, onDone);
+    if (bench.kind === 'watch') result = await runWatchLoad(cluster.ports, bench, WARM_UP_MS, ms, onMeasure, onDone);
     else {
       await fill(cluster.ports[0] ?? 0, bench.keysBefore);
       result = await runLoad(
@@ -80,7 +83,7 @@ async function measure(bench: BenchCase, server: ServerKind, options: Options): 
           ports: cluster.ports,
           clients: bench.clients,
           connections: bench.connections,
-          warmUpMs: ms / 3,
+          warmUpMs: WARM_UP_MS,
           measureMs: ms,
         },
         bench.operation(),
