@@ -3,7 +3,7 @@ import type { Engine } from './engine';
 import { assert, type Environment } from './environment';
 import { writeGeneration } from './flush';
 import { hashKv } from './hash-kv';
-import { encodeRangeResponse, failed, findRange } from './range';
+import { encodeRangeResponse, failed, findRange, findRangeSliced, type RangeFound } from './range';
 import type { Version } from './record';
 import { decodeState, EMPTY_STATE, STATE_KEY, type State } from './schema';
 import { PrefixedTable, readSmall } from './small-tables';
@@ -101,6 +101,17 @@ class MvccStore implements Store {
   rangeEncoded(query: RangeQuery, header: Uint8Array): Outcome<Uint8Array> {
     const found = findRange(this.versions, query, this.revision, true);
     return found.ok ? { ok: true, value: encodeRangeResponse(found.value, query.keysOnly, header) } : found;
+  }
+
+  rangeSliced(
+    query: RangeQuery,
+    header: Uint8Array,
+    pause: () => Promise<void>,
+  ): Outcome<Uint8Array> | Promise<Outcome<Uint8Array>> {
+    const encode = (found: Outcome<RangeFound>): Outcome<Uint8Array> =>
+      found.ok ? { ok: true, value: encodeRangeResponse(found.value, query.keysOnly, header) } : found;
+    const found = findRangeSliced(this.versions, query, pause);
+    return 'ok' in found ? encode(found) : found.then(encode);
   }
 
   latest(key: Uint8Array): StoredVersion | undefined {

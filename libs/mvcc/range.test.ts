@@ -111,3 +111,50 @@ test('a look-up of one of 5,000 versions of a key reads few others', async () =>
     expect(fixture.disk.counters.scans - before).toBeLessThanOrEqual(66);
   }
 });
+
+describe('a range of many keys in slices', () => {
+  function many(): StoreFixture {
+    const fixture = new StoreFixture();
+    for (let i = 0; i < 3500; i++) fixture.put(`k${String(i).padStart(5, '0')}`, String(i));
+    return fixture;
+  }
+  const header = encodeResponseHeader({ revision: 3501 });
+
+  test('is the state at the call, whatever is written meanwhile', async () => {
+    const expected = many().store.rangeEncoded(rangeQuery(ALL), header);
+    const disturbed = many();
+    let pauses = 0;
+    const answer = await disturbed.store.rangeSliced(rangeQuery(ALL), header, async () => {
+      pauses++;
+      disturbed.put('k00000', 'changed');
+      disturbed.put('k03499', 'changed');
+      disturbed.put(`k02${pauses}`, 'new');
+      disturbed.delete('k03000', 'k03100');
+      await disturbed.store.flush();
+    });
+    expect(pauses).toBe(3);
+    expect(answer).toEqual(expected);
+  });
+
+  test('fails when a compaction passes it, not when one stops at it', async () => {
+    const at = async (distance: number): Promise<unknown> => {
+      const fixture = many();
+      let isFirst = true;
+      const outcome = await fixture.store.rangeSliced(rangeQuery({ ...ALL, countOnly: true }), header, () => {
+        if (isFirst) {
+          fixture.put('z', '');
+          fixture.compact(3501 + distance);
+        }
+        isFirst = false;
+        return Promise.resolve();
+      });
+      return outcome.ok ? decodeRangeResponse(outcome.value).count : outcome.error;
+    };
+    expect([await at(0), await at(1)]).toEqual([3500, 'compacted']);
+  });
+
+  test('of few keys is answered without waiting', () => {
+    const outcome = fruits().store.rangeSliced(rangeQuery(ALL), header, () => Promise.reject(new Error('not called')));
+    expect(outcome).toMatchObject({ ok: true });
+  });
+});

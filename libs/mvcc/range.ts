@@ -1,5 +1,6 @@
 import { compareBytes, NO_BYTES, sizeVarint, writeVarint } from './bytes';
 import type { Version } from './record';
+import { RangeScan } from './range-scan';
 import { Slab } from './slab';
 import type { Int64, KeyValue, MvccError, Outcome, RangeQuery } from './types';
 import type { Versions } from './versions';
@@ -35,82 +36,94 @@ export function readRevision(requested: Int64, current: number, compacted: numbe
   return { ok: true, value: Number(requested) };
 }
 
+/** A range that is being answered: at which revision, and the scan unless it is a single key. */
+interface RangeJob {
+  readonly query: RangeQuery;
+  readonly revision: number;
+  readonly scan: RangeScan;
+}
+
 /**
  * etcd's Range: reads up to limit + 1 (everything if a sort order or a filter is asked for), drops by the filters, sorts,
- * cuts. The count is of all keys in the range, whatever the limit and the filters. `isTransient`: the result is used up
- * before the store is asked for anything else.
+ * cuts. The count is of all keys in the range, whatever the limit and the filters.
  */
+function startRange(versions: Versions, query: RangeQuery, current: number): Outcome<RangeJob> {
+  if (query.sortOrder < 0 || query.sortOrder > 2 || query.sortTarget < 0 || query.sortTarget > 4)
+    return failed('invalid-sort-option');
+  const at = readRevision(query.revision, current, versions.compactRevision);
+  if (!at.ok) return at;
+  const revision = at.value;
+  const needsAll = query.sortOrder !== SortOrder.None || isFiltered(query);
+  const fetch = query.countOnly ? 0 : needsAll ? Number.POSITIVE_INFINITY : limitOf(query) + 1;
+  const { start, end } = boundsOf(query.key, query.rangeEnd) ?? { start: undefined, end: NO_BYTES };
+  return { ok: true, value: { query, revision, scan: new RangeScan(versions, start, end, revision, fetch) } };
+}
+
+function finishRange({ query, scan: { found, count } }: RangeJob): RangeFound {
+  if (query.countOnly) return { versions: [], more: false, count };
+  const limit = limitOf(query);
+  const kept = isFiltered(query) ? found.filter((version) => passes(query, version)) : found;
+  sortVersions(kept, query);
+  return kept.length > limit
+    ? { versions: kept.slice(0, limit), more: true, count }
+    : { versions: kept, more: false, count };
+}
+
+function limitOf({ limit }: RangeQuery): number {
+  return limit > 0 ? Number(limit) : Number.POSITIVE_INFINITY;
+}
+
+/** Answers at once. `isTransient`: the result is used up before the store is asked for anything else. */
 export function findRange(
   versions: Versions,
   query: RangeQuery,
   current: number,
   isTransient = false,
 ): Outcome<RangeFound> {
-  if (query.sortOrder < 0 || query.sortOrder > 2 || query.sortTarget < 0 || query.sortTarget > 4)
-    return failed('invalid-sort-option');
-  const at = readRevision(query.revision, current, versions.compactRevision);
-  if (!at.ok) return at;
-  const limit = query.limit > 0 ? Number(query.limit) : Number.POSITIVE_INFINITY;
-  const needsAll = query.sortOrder !== SortOrder.None || isFiltered(query);
-  const fetch = query.countOnly ? 0 : needsAll ? Number.POSITIVE_INFINITY : limit + 1;
-  const found: Version[] = [];
-  const count =
-    query.rangeEnd.length === 0
-      ? collectOne(versions, query.key, at.value, fetch, found, isTransient)
-      : collect(versions, query, at.value, current, fetch, found);
-  if (query.countOnly) return { ok: true, value: { versions: [], more: false, count } };
-  let kept = isFiltered(query) ? found.filter((version) => passes(query, version)) : found;
-  sortVersions(kept, query);
-  const more = kept.length > limit;
-  if (more) kept = kept.slice(0, limit);
-  return { ok: true, value: { versions: kept, more, count } };
+  if (query.rangeEnd.length === 0) return findOne(versions, query, current, isTransient);
+  const job = startRange(versions, query, current);
+  if (!job.ok) return job;
+  job.value.scan.step(Number.POSITIVE_INFINITY, current);
+  return { ok: true, value: finishRange(job.value) };
 }
 
-function collectOne(
-  versions: Versions,
-  key: Uint8Array,
-  revision: number,
-  fetch: number,
-  found: Version[],
-  isTransient: boolean,
-): number {
-  if (key.length === 0) return 0;
-  const last = isTransient ? versions.peek(key) : versions.latest(key);
-  const version = last && versions.resolve(last, revision);
-  if (version === undefined) return 0;
-  if (fetch > 0) found.push(version);
-  return 1;
-}
+const SLICE_ROWS = 1000;
 
-/** Puts the first `fetch` live versions into `found` and returns how many there are. */
-function collect(
+/** The same for the current state, at once if the range is small, else in slices, with `pause` between them. */
+export function findRangeSliced(
   versions: Versions,
   query: RangeQuery,
-  revision: number,
-  current: number,
-  fetch: number,
-  found: Version[],
-): number {
-  const bounds = boundsOf(query.key, query.rangeEnd);
-  if (bounds === undefined) return 0;
-  if (bounds.end !== undefined && bounds.start !== undefined && compareBytes(bounds.start, bounds.end) >= 0) return 0;
-  const rows = versions.scan(bounds.start, bounds.end);
-  let count = 0;
-  try {
-    while (rows.next()) {
-      if (revision === current) {
-        if (rows.isDelete()) continue;
-        if (count++ < fetch) found.push(rows.version());
-        continue;
-      }
-      const version = versions.resolve(rows.version(), revision);
-      if (version !== undefined && count++ < fetch) found.push(version);
-    }
-  } finally {
-    rows.close();
-  }
-  return count;
+  pause: () => Promise<void>,
+): Outcome<RangeFound> | Promise<Outcome<RangeFound>> {
+  if (query.rangeEnd.length === 0) return findOne(versions, query, versions.revision, true);
+  const job = startRange(versions, query, versions.revision);
+  if (!job.ok) return job;
+  job.value.scan.step(SLICE_ROWS, versions.revision);
+  return job.value.scan.isDone ? { ok: true, value: finishRange(job.value) } : goOn(versions, job.value, pause);
 }
+
+async function goOn(versions: Versions, job: RangeJob, pause: () => Promise<void>): Promise<Outcome<RangeFound>> {
+  while (!job.scan.isDone) {
+    await pause();
+    if (job.revision < versions.compactRevision) return failed('compacted');
+    job.scan.step(SLICE_ROWS, versions.revision);
+  }
+  return { ok: true, value: finishRange(job) };
+}
+
+function findOne(versions: Versions, query: RangeQuery, current: number, isTransient: boolean): Outcome<RangeFound> {
+  const job = startRange(versions, query, current);
+  if (!job.ok) return job;
+  const { revision, scan } = job.value;
+  const last = query.key.length === 0 ? undefined : isTransient ? versions.peek(query.key) : versions.latest(query.key);
+  const version = last && versions.resolve(last, revision);
+  if (version === undefined) return { ok: true, value: NOTHING };
+  scan.count = 1;
+  if (!query.countOnly) scan.found.push(version);
+  return { ok: true, value: finishRange(job.value) };
+}
+
+const NOTHING: RangeFound = { versions: [], more: false, count: 0 };
 
 function isFiltered(query: RangeQuery): boolean {
   // `!=`, since 0n and 0 both mean none.

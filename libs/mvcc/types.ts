@@ -226,6 +226,15 @@ export interface Store {
   range(query: RangeQuery): Outcome<RangeResult>;
   /** The complete encoded etcdserverpb.RangeResponse; `header` is an encoded ResponseHeader (its revision filled by the caller). */
   rangeEncoded(query: RangeQuery, header: Uint8Array): Outcome<Uint8Array>;
+  /**
+   * The same, at once if the range has few keys, else in slices between which `pause` lets others go on; the answer is of
+   * the revision at the call, or compacted if a compaction passes that.
+   */
+  rangeSliced(
+    query: RangeQuery,
+    header: Uint8Array,
+    pause: () => Promise<void>,
+  ): Outcome<Uint8Array> | Promise<Outcome<Uint8Array>>;
   /** The newest version of a key, undefined when there is none or it is deleted. */
   latest(key: Uint8Array): StoredVersion | undefined;
   /** The version of a key that was live at `revision`. Callers keep `revision` ≥ compactRevision. */

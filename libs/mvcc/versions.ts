@@ -193,9 +193,9 @@ export class VersionCursor {
     return this.rows.next();
   }
 
-  /** Whether the current row is a tombstone, without reading the rest of it. */
+  /** Whether the current row is a tombstone. Only what would hide a key is read, and so checked, as a whole. */
   isDelete(): boolean {
-    return this.rows.row?.isDelete ?? isTombstone(this.base.value);
+    return this.rows.row?.isDelete ?? (isTombstone(this.base.value) && this.version().isDelete);
   }
 
   version(): Version {

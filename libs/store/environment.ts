@@ -2,7 +2,7 @@ import { crc32 } from 'node:zlib';
 import type { Environment } from '../mvcc';
 
 const { latin1Slice } = Buffer.prototype as unknown as {
-  latin1Slice(this: Uint8Array, start: number, end: number): string;
+  readonly latin1Slice: (this: Uint8Array, start: number, end: number) => string;
 };
 
 /** Node's own functions, which work on any Uint8Array. */

@@ -13,6 +13,8 @@ import {
 } from '../mvcc';
 
 const PAGE_BYTES = 8192;
+/** Address space, not memory. lmdb-js keeps every outgrown map until it closes, so the first should last. */
+const MAP_BYTES = 16 * 1024 ** 3;
 const TABLE_NAMES = ['latest', 'long', 'history', 'small'] as const;
 
 const slab = new Slab();
@@ -75,6 +77,7 @@ export class LmdbEngine implements Engine {
       path: file,
       noSubdir: true,
       pageSize: PAGE_BYTES,
+      mapSize: MAP_BYTES,
       maxDbs: TABLES.length + 1,
       maxReaders: 16,
       safeRestore: true,

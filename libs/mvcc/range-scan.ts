@@ -1,0 +1,51 @@
+import { compareBytes, concatBytes } from './bytes';
+import type { Version } from './record';
+import type { Versions } from './versions';
+
+const AFTER = Uint8Array.of(0);
+
+/**
+ * Goes through the keys of a range at one revision, all at once or in slices between which the store may change: what is
+ * asked for is the state at `revision`, which stays readable until a compaction passes it.
+ */
+export class RangeScan {
+  readonly found: Version[] = [];
+  /** Live keys seen so far, whether or not they were kept in `found`. */
+  count = 0;
+  isDone: boolean;
+
+  /** Keeps the first `fetch` live versions with start ≤ key < end (undefined: open). */
+  constructor(
+    private readonly versions: Versions,
+    private start: Uint8Array | undefined,
+    private readonly end: Uint8Array | undefined,
+    private readonly revision: number,
+    private readonly fetch: number,
+  ) {
+    this.isDone = start !== undefined && end !== undefined && compareBytes(start, end) >= 0;
+  }
+
+  /** Reads about `rowsMax` rows more. `current`: the revision of the newest versions, those of an open write included. */
+  step(rowsMax: number, current: number): void {
+    if (this.isDone) return;
+    const rows = this.versions.scan(this.start, this.end);
+    const isCurrent = this.revision === current;
+    let left = rowsMax;
+    try {
+      while (rows.next()) {
+        if (isCurrent) {
+          if (!rows.isDelete() && this.count++ < this.fetch) this.found.push(rows.version());
+        } else {
+          const version = this.versions.resolve(rows.version(), this.revision);
+          if (version !== undefined && this.count++ < this.fetch) this.found.push(version);
+        }
+        if (--left > 0) continue;
+        this.start = concatBytes(rows.version().key, AFTER);
+        return;
+      }
+      this.isDone = true;
+    } finally {
+      rows.close();
+    }
+  }
+}
