@@ -1,6 +1,6 @@
 import { Errors } from '../../../libs/errors';
 import type { Position } from '../../../libs/mvcc';
-import type { AuthOutcome } from '../../../libs/rbac';
+import type { AuthOutcome, Permission } from '../../../libs/rbac';
 import type { AuthUserAddRequest } from '../../../proto/gen/etcdserverpb';
 import { EntryKind } from '../../../proto/gen/hexad';
 import type { ResponseHeaders } from '../headers';
@@ -52,7 +52,7 @@ export class AuthExecutor {
       case EntryKind.ENTRY_ROLE_DELETE:
         return auth.deleteRole(command.request.role);
       case EntryKind.ENTRY_ROLE_GRANT_PERMISSION:
-        return auth.grantPermission(command.request.name, command.request.perm);
+        return auth.grantPermission(command.request.name, ownPermission(command.request.perm));
       case EntryKind.ENTRY_ROLE_REVOKE_PERMISSION:
         return auth.revokePermission(command.request.role, command.request.key, command.request.rangeEnd);
     }
@@ -73,6 +73,13 @@ export class AuthExecutor {
       this.changes.tokensRevoked(command.request.name);
     }
   }
+}
+
+/** A copy of its own: the decoded bytes are views that would keep a whole delivered batch alive. */
+function ownPermission(permission: Permission | undefined): Permission | undefined {
+  if (permission === undefined) return undefined;
+  const { permType, key, rangeEnd } = permission;
+  return { permType, key: key.slice(), rangeEnd: rangeEnd.slice() };
 }
 
 /** etcd carries the bcrypt hash as base64; a bare hash, which starts with `$` and so is never base64, is taken as it is. */

@@ -1,14 +1,10 @@
 import type { Change, RevisionChanges, Store, StoredVersion } from '../../../libs/mvcc';
 import type { StreamCall } from '../../../libs/rpc';
-import {
-  decodeEventsRequest,
-  encodeEventBatch,
-  type RevisionEventsInput,
-  type WatchedEventInput,
-} from '../../../proto/gen/hexad';
+import { decodeEventsRequest, encodeEventBatch } from '../../../proto/gen/hexad';
 import type { Gate } from '../gate';
 import { limits } from '../limits';
 import type { Identity } from '../state/ids';
+import { type EncodableEvent, RevisionBuffer } from './revision-buffer';
 import { onRequest, Subscription } from './subscription';
 
 const NO_BYTES = new Uint8Array(0);
@@ -19,9 +15,10 @@ const NO_BYTES = new Uint8Array(0);
  */
 export class EventsFeed {
   private readonly hubs = new Set<Subscription>();
-  private pending: RevisionEventsInput[] = [];
-  private pendingBytes = 0;
+  private readonly pending = new RevisionBuffer();
+  /** The revision before the first and the last of those pending. */
   private previousRevision = 0;
+  private lastRevision = 0;
   private sentSinceTick = false;
   private readonly timer: NodeJS.Timeout;
 
@@ -47,30 +44,27 @@ export class EventsFeed {
   add(made: RevisionChanges): void {
     if (this.hubs.size === 0) return;
     if (this.pending.length === 0) this.previousRevision = made.revision - 1;
-    const events = made.changes.map(liveEvent);
-    this.pending.push({ revision: made.revision, events });
-    for (const event of events) this.pendingBytes += eventBytes(event);
-    if (this.pendingBytes > limits.messageBytesTarget) this.flush();
+    this.lastRevision = made.revision;
+    this.pending.append(made.revision, made.changes.map(liveEvent));
+    if (this.pending.length > limits.messageBytesTarget) this.flush();
   }
 
   /** After every slice of apply, so that nothing is pending in between. */
   flush(): void {
     if (this.pending.length === 0) return;
-    const revisions = this.pending;
-    this.pending = [];
-    this.pendingBytes = 0;
-    this.broadcast(this.message(this.previousRevision, revisions));
+    const frame = batchFrame(this.store, this.identity, this.lastRevision);
+    this.broadcast(this.pending.take(encodeEventBatch({ ...frame, previousRevision: this.previousRevision })));
   }
 
   private attach(call: StreamCall): void {
     if (call.cancelled) return;
     const hub = new Subscription(call, () => this.hubs.delete(hub));
     this.hubs.add(hub);
-    hub.send(this.message(this.store.revision, []));
+    hub.send(this.heartbeat());
   }
 
   private tick(): void {
-    if (!this.sentSinceTick && this.hubs.size > 0) this.broadcast(this.message(this.store.revision, []));
+    if (!this.sentSinceTick && this.hubs.size > 0) this.broadcast(this.heartbeat());
     this.sentSinceTick = false;
   }
 
@@ -79,9 +73,10 @@ export class EventsFeed {
     for (const hub of this.hubs) hub.send(message);
   }
 
-  private message(previousRevision: number, revisions: RevisionEventsInput[]): Uint8Array {
-    const last = revisions[revisions.length - 1]?.revision;
-    return encodeEventBatch({ ...batchFrame(this.store, this.identity, last), previousRevision, revisions });
+  /** The current revision, without events. */
+  private heartbeat(): Uint8Array {
+    const frame = batchFrame(this.store, this.identity);
+    return encodeEventBatch({ ...frame, previousRevision: frame.currentRevision });
   }
 }
 
@@ -108,16 +103,12 @@ export function batchFrame(
   };
 }
 
-function liveEvent({ version, previous }: Change): WatchedEventInput {
+function liveEvent({ version, previous }: Change): EncodableEvent {
   if (previous === undefined) return watchedEvent(version, 0, NO_BYTES);
-  const prevKv = previous.kv.length <= limits.eventPreviousBytesMax ? previous.kv : NO_BYTES;
-  return watchedEvent(version, previous.modRevision, prevKv);
+  const { kv, modRevision } = previous;
+  return watchedEvent(version, modRevision, kv.length <= limits.eventPreviousBytesMax ? kv : NO_BYTES);
 }
 
-export function watchedEvent(version: StoredVersion, previousRevision: number, prevKv: Uint8Array): WatchedEventInput {
+export function watchedEvent(version: StoredVersion, previousRevision: number, prevKv: Uint8Array): EncodableEvent {
   return { key: version.key, isDelete: version.isDelete, kv: version.kv, previousRevision, prevKv };
-}
-
-export function eventBytes(event: WatchedEventInput): number {
-  return (event.key?.length ?? 0) + (event.kv?.length ?? 0) + (event.prevKv?.length ?? 0) + 16;
 }

@@ -2,16 +2,12 @@ import { Errors } from '../../../libs/errors';
 import type { Store, StoredVersion } from '../../../libs/mvcc';
 import { RangeSet } from '../../../libs/rbac';
 import type { StreamCall } from '../../../libs/rpc';
-import {
-  decodeHistoryRequest,
-  encodeEventBatch,
-  type HistoryRequest,
-  type RevisionEventsInput,
-} from '../../../proto/gen/hexad';
+import { decodeHistoryRequest, encodeEventBatch, type HistoryRequest } from '../../../proto/gen/hexad';
 import type { Gate } from '../gate';
 import { limits } from '../limits';
 import type { Identity } from '../state/ids';
 import { batchFrame, watchedEvent } from './events';
+import { type EncodableEvent, RevisionBuffer } from './revision-buffer';
 import { onRequest } from './subscription';
 
 const NO_BYTES = new Uint8Array(0);
@@ -38,6 +34,7 @@ class HistoryRun {
   private readonly to: number;
   private readonly chunkBytes: number;
   private readonly wanted: RangeSet | undefined;
+  private readonly chunk = new RevisionBuffer();
 
   constructor(
     private readonly store: Store,
@@ -75,19 +72,19 @@ class HistoryRun {
     const to = Math.min(this.to, this.store.revision);
     const slice = this.store.history(this.next, to, this.chunkBytes);
     this.next = slice.next;
-    const revisions: RevisionEventsInput[] = [];
     for (const { revision, versions } of slice.revisions) {
       const events = versions.filter((version) => this.isWanted(version)).map((version) => this.event(version));
-      if (events.length > 0) revisions.push({ revision, events });
+      if (events.length > 0) this.chunk.append(revision, events);
     }
-    return this.call.send(encodeEventBatch({ ...batchFrame(this.store, this.identity), previousRevision, revisions }));
+    const frame = encodeEventBatch({ ...batchFrame(this.store, this.identity), previousRevision });
+    return this.call.send(this.chunk.take(frame));
   }
 
   private isWanted(version: StoredVersion): boolean {
     return this.wanted === undefined || this.wanted.contains(version.key, NO_BYTES);
   }
 
-  private event(version: StoredVersion): ReturnType<typeof watchedEvent> {
+  private event(version: StoredVersion): EncodableEvent {
     const previous = this.request.prevKv ? this.store.previousOf(version) : undefined;
     return watchedEvent(version, version.previousRevision, previous?.kv ?? NO_BYTES);
   }
