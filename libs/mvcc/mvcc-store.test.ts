@@ -1,3 +1,7 @@
+import type { Engine } from './engine';
+import { openMvccStore } from './mvcc-store';
+import { plainEnvironment } from './plain-environment';
+import { SimulatedDisk } from './simulated-engine';
 import { bytesOf, putRequest, StoreFixture, textOf } from './store-fixture';
 
 const pause = (): Promise<void> => Promise.resolve();
@@ -158,3 +162,55 @@ describe('hashKv', () => {
 
 const ETCD_HASH = 629404502;
 const ETCD_HASH_COMPACTED = 1275009229;
+
+describe('a disk that does not keep up or fails', () => {
+  const noTimer = { flushBytes: 1000, flushVersions: 1e9, overlayBytesMax: 3000 };
+
+  test('makes the store overloaded until enough is durable', async () => {
+    const disk = new SimulatedDisk();
+    disk.autoSync = false;
+    const store = openMvccStore(disk.open(), plainEnvironment, { ...noTimer, onFatal: () => undefined });
+    let index = 0;
+    while (!store.overloaded) {
+      store.put(putRequest(`k${index}`, 'v'), { leaseExists: () => false });
+      store.setApplied(++index, 1);
+    }
+    let isWritable = false;
+    const writable = store.whenWritable().then(() => {
+      isWritable = true;
+    });
+    await new Promise(setImmediate);
+    expect(isWritable).toBe(false);
+    disk.autoSync = true;
+    disk.sync();
+    await writable;
+    await store.flush();
+    expect([store.overloaded, store.durable.index]).toEqual([false, index]);
+  });
+
+  test('a commit that fails is reported once, fails whoever waits, and is not tried again', async () => {
+    const engine = new SimulatedDisk().open();
+    let commits = 0;
+    const failing: Engine = {
+      get: (table, key) => engine.get(table, key),
+      scan: (table, range) => engine.scan(table, range),
+      sizes: () => engine.sizes(),
+      close: () => engine.close(),
+      batch: () => ({
+        put: () => undefined,
+        delete: () => undefined,
+        commit: () => Promise.reject(new Error(`disk full ${++commits}`)),
+      }),
+    };
+    const fatal: unknown[] = [];
+    const store = openMvccStore(failing, plainEnvironment, { ...noTimer, onFatal: (error) => fatal.push(error) });
+    store.put(putRequest('a', '1'), { leaseExists: () => false });
+    store.setApplied(1, 1);
+    await expect(store.flush()).rejects.toThrow('disk full 1');
+    store.put(putRequest('b', '1'), { leaseExists: () => false });
+    store.setApplied(2, 1);
+    store.startFlush();
+    await expect(store.flush()).rejects.toThrow('disk full 1');
+    expect([fatal.length, commits, store.durable.index]).toEqual([1, 1, 0]);
+  });
+});
