@@ -11,6 +11,7 @@ import {
 import { type ConfChangeInput, ConfChangeType, encodeConfChange, StorageMethod } from '../../proto/gen/hexad';
 import type { MemberView } from './member-view';
 import type { Permissions } from './permissions';
+import { mayAddVoter, mayPromote, mayRemove } from './quorum-guard';
 import type { ReadPipeline } from './reads';
 import type { UnaryRequest } from './requests';
 import type { Routes } from './router';
@@ -23,6 +24,8 @@ export interface ClusterOptions {
   readonly permissions: Permissions;
   readonly clusterToken: string;
   readonly maxLearners: number;
+  /** Refuse changes that would leave too few started voters. */
+  readonly strictReconfigCheck: boolean;
   readonly wallClock: () => number;
 }
 
@@ -49,7 +52,7 @@ export function clusterRoutes(options: ClusterOptions): Routes {
 
 function addMember(options: ClusterOptions, request: UnaryRequest): void {
   const { peerURLs, isLearner } = decodeMemberAddRequest(request.body);
-  const { view, maxLearners, clusterToken, wallClock } = options;
+  const { view, maxLearners, clusterToken, wallClock, strictReconfigCheck } = options;
   const learners = [...view.members.values()].filter((member) => member.isLearner).length;
   const error = !areUrls(peerURLs)
     ? Errors.MemberBadURLs
@@ -57,7 +60,9 @@ function addMember(options: ClusterOptions, request: UnaryRequest): void {
       ? Errors.PeerURLExist
       : isLearner && learners >= maxLearners
         ? Errors.TooManyLearners
-        : undefined;
+        : strictReconfigCheck && !isLearner && !mayAddVoter(view.members.values())
+          ? Errors.MemberNotEnoughStarted
+          : undefined;
   const nodeId = memberId(peerURLs, clusterToken, Math.floor(wallClock() / 1000));
   const type = isLearner ? ConfChangeType.CONF_ADD_LEARNER : ConfChangeType.CONF_ADD_VOTER;
   propose(options, request, error, { type, nodeId, peerUrls: peerURLs });
@@ -65,7 +70,14 @@ function addMember(options: ClusterOptions, request: UnaryRequest): void {
 
 function removeMember(options: ClusterOptions, request: UnaryRequest): void {
   const { ID } = decodeMemberRemoveRequest(request.body);
-  const error = options.view.members.has(ID) ? undefined : Errors.MemberNotFound;
+  const { view, strictReconfigCheck } = options;
+  const member = view.members.get(ID);
+  const error =
+    member === undefined
+      ? Errors.MemberNotFound
+      : strictReconfigCheck && !mayRemove(view.members.values(), member)
+        ? Errors.MemberNotEnoughStarted
+        : undefined;
   propose(options, request, error, { type: ConfChangeType.CONF_REMOVE, nodeId: ID });
 }
 
@@ -84,8 +96,16 @@ function updateMember(options: ClusterOptions, request: UnaryRequest): void {
 
 function promoteMember(options: ClusterOptions, request: UnaryRequest): void {
   const { ID } = decodeMemberPromoteRequest(request.body);
-  const member = options.view.members.get(ID);
-  const error = member === undefined ? Errors.MemberNotFound : member.isLearner ? undefined : Errors.MemberNotLearner;
+  const { view, strictReconfigCheck } = options;
+  const member = view.members.get(ID);
+  const error =
+    member === undefined
+      ? Errors.MemberNotFound
+      : !member.isLearner
+        ? Errors.MemberNotLearner
+        : strictReconfigCheck && !mayPromote(view.members.values())
+          ? Errors.MemberNotEnoughStarted
+          : undefined;
   propose(options, request, error, { type: ConfChangeType.CONF_PROMOTE, nodeId: ID });
 }
 

@@ -122,11 +122,23 @@ export class Edge {
     const { maxTxnOps, maxRequestBytes, maxLearners } = config.limits;
     const { timeoutMs, fragmentBytes, leaseTtlMin } = settings;
     const { clusterToken } = config;
+    const { strictReconfigCheck } = config.raft;
     router.add(kvRoutes({ writes, reads, router, maxTxnOps, maxRequestBytes }));
     router.add(watchRoutes({ hub, headers, router, permissions, fragmentBytes }));
     router.add(leaseRoutes({ writes, reads, router, leases, permissions, headers, ttlMin: leaseTtlMin }));
     router.add(authRoutes({ writes, reads, auth, view, headers, now }));
-    router.add(clusterRoutes({ writes, reads, view, permissions, clusterToken, maxLearners, wallClock: Date.now }));
+    router.add(
+      clusterRoutes({
+        writes,
+        reads,
+        view,
+        permissions,
+        clusterToken,
+        maxLearners,
+        strictReconfigCheck,
+        wallClock: Date.now,
+      }),
+    );
     const { raft } = this.links;
     router.add(
       maintenanceRoutes({ writes, reads, view, permissions, headers, raft, version: SERVER_VERSION, timeoutMs }),
