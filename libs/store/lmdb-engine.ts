@@ -102,15 +102,21 @@ export class LmdbEngine implements Engine {
 
   batch(): Batch {
     let last: Promise<boolean> | undefined;
+    const add = (written: Promise<boolean>): void => {
+      if (written === last) return;
+      // lmdb-js makes a few promises for one transaction; all fail alike, and one is awaited.
+      written.catch(() => undefined);
+      last = written;
+    };
     return {
-      put: (table, key, value) => {
-        last = this.rows(table).put(key, value);
-      },
-      delete: (table, key) => {
-        last = this.rows(table).remove(key);
-      },
+      put: (table, key, value) => add(this.rows(table).put(key, value)),
+      delete: (table, key) => add(this.rows(table).remove(key)),
       commit: async () => {
-        await last;
+        try {
+          await last;
+        } catch (error) {
+          throw await commitError(error);
+        }
       },
     };
   }
@@ -129,6 +135,17 @@ export class LmdbEngine implements Engine {
   private rows(table: Table): Rows & Untyped {
     return this.tables[table] as Rows & Untyped;
   }
+}
+
+/** The system's reason for a failed commit, which lmdb-js gives as a promise that rejects with it. */
+async function commitError(error: unknown): Promise<Error> {
+  const { commitError: reason } = error as { commitError?: Promise<never> };
+  try {
+    await reason;
+  } catch (cause) {
+    return new Error(`commit to the store failed: ${String(cause)}`, { cause });
+  }
+  return new Error(`commit to the store failed: ${String(error)}`, { cause: error });
 }
 
 function pagesOf(counts: PageCounts): number {

@@ -27,7 +27,7 @@ export function openStore(options: StoreFileOptions): Store {
   const engine = new LmdbEngine(join(options.directory, 'db'));
   const store = openMvccStore(engine, nodeEnvironment, {
     flushBytes: options.flushBytes ?? 8 * MEBIBYTE,
-    flushVersions: options.flushVersions ?? 4000,
+    flushVersions: options.flushVersions ?? 2000,
     overlayBytesMax: options.overlayBytesMax ?? 64 * MEBIBYTE,
     onFatal: options.onFatal,
   });
