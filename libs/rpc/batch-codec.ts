@@ -39,11 +39,11 @@ export const noStages: readonly BatchStage[] = [];
 const callTag = 0x0a;
 
 export function encodeCallBatch(calls: readonly BatchCall[]): Uint8Array {
-  const sizes = new Array<number>(calls.length);
+  const sizes: number[] = [];
   let total = 0;
   for (let i = 0; i < calls.length; i++) {
     const size = sizeOfCall(calls[i] as BatchCall);
-    sizes[i] = size;
+    sizes.push(size);
     total += 1 + varintSize(size) + size;
   }
   const out = new Output(total);
@@ -63,11 +63,11 @@ export function encodeCallBatch(calls: readonly BatchCall[]): Uint8Array {
 }
 
 export function encodeReplyBatch(replies: readonly BatchReply[]): Uint8Array {
-  const sizes = new Array<number>(replies.length);
+  const sizes: number[] = [];
   let total = 0;
   for (let i = 0; i < replies.length; i++) {
     const size = sizeOfReply(replies[i] as BatchReply);
-    sizes[i] = size;
+    sizes.push(size);
     total += 1 + varintSize(size) + size;
   }
   const out = new Output(total);

@@ -62,7 +62,7 @@ export class NativeChannel implements Channel, ClientHost, CallContext {
     this.#closed = true;
     this.#hangUp?.();
     this.#failPending(closing);
-    for (const connection of [...this.#alive]) connection.shut(closing.message);
+    for (const connection of this.#alive) connection.shut(closing.message);
   }
 
   connectionUnusable(connection: ClientConnection): void {

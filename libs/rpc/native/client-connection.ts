@@ -137,7 +137,7 @@ export class ClientConnection extends Http2Connection {
     const why = debug === '' ? `code ${code}` : `code ${code}, debug data "${debug}"`;
     this.closeReason = `closing transport due to: connection error: received prior goaway: ${why}`;
     this.#retire();
-    for (const stream of [...this.streams.values()]) {
+    for (const stream of this.streams.values()) {
       if (stream.id <= lastStreamId) continue;
       this.forget(stream);
       stream.connectionLost(this.closeReason);

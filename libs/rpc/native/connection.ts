@@ -411,7 +411,8 @@ export abstract class Http2Connection implements Flushable {
   #pumpAll(): void {
     if (this.#waiting.size === 0) return;
     // A copy of the order: streams that are still not done go to the end, so that all get their turn.
-    for (const stream of [...this.#waiting]) {
+    const order = Array.from(this.#waiting);
+    for (const stream of order) {
       if (this.#blocked || this.sendWindow <= 0 || this.out.length >= outputHighBytes) break;
       this.#waiting.delete(stream);
       this.#waiting.add(stream);
@@ -556,8 +557,9 @@ export abstract class Http2Connection implements Flushable {
     this.#end(reason);
   }
 
-  protected transportError(error: Error): void {
-    this.closeReason = error.message;
+  /** That the peer is gone is what `closeReason` says already. */
+  protected transportError(error: NodeJS.ErrnoException): void {
+    if (error.code !== 'EPIPE' && error.code !== 'ECONNRESET') this.closeReason = error.message;
   }
 
   #transportClosed(): void {

@@ -14,7 +14,7 @@ const slotCount = 1024;
 
 class DeadlineWheel {
   /** Heads of doubly linked lists; a deadline further than one turn of the wheel stays for the next turn. */
-  readonly #slots = new Array<Expiring | undefined>(slotCount).fill(undefined);
+  readonly #slots = Array.from({ length: slotCount }, (): Expiring | undefined => undefined);
   #count = 0;
   #tick = 0;
   #timer: NodeJS.Timeout | undefined;

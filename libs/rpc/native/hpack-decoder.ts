@@ -37,8 +37,8 @@ const ringSize = 128;
 export class HpackDecoder {
   readonly #maxListBytes: number;
   readonly #maxStringBytes: number;
-  readonly #ring = new Array<Field | undefined>(ringSize);
-  readonly #cache = new Array<CachedBlock | undefined>(cacheSlots);
+  readonly #ring = Array.from({ length: ringSize }, (): Field | undefined => undefined);
+  readonly #cache = Array.from({ length: cacheSlots }, (): CachedBlock | undefined => undefined);
   #newest = 0;
   #count = 0;
   #size = 0;

@@ -113,7 +113,7 @@ export class ServerConnection extends Http2Connection {
 
   /** Ends streaming calls with Unavailable, then the connection. */
   endAll(): void {
-    for (const stream of [...this.streams.values()]) {
+    for (const stream of this.streams.values()) {
       if (stream instanceof StreamServerCall) stream.end(shuttingDown);
     }
     this.writeGoaway(Math.min(this.lastPeerStream, this.#lastAccepted), ErrorCode.NoError, '');

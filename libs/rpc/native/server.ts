@@ -60,15 +60,15 @@ export class NativeServer implements RpcServer, ServerHost {
   async drain(graceMs: number): Promise<void> {
     this.#front.stopAccepting();
     this.#front.drainHttp1();
-    for (const connection of [...this.#connections]) connection.drain();
+    for (const connection of this.#connections) connection.drain();
     await this.#until(() => this.#runningUnary() === 0, graceMs);
-    for (const connection of [...this.#connections]) connection.endAll();
+    for (const connection of this.#connections) connection.endAll();
     await this.close();
   }
 
   async close(): Promise<void> {
     this.#front.stopAccepting();
-    for (const connection of [...this.#connections]) connection.shut('server is closed');
+    for (const connection of this.#connections) connection.shut('server is closed');
     await this.#front.closeGently(lingerMs);
     clearInterval(this.#sweeper);
     this.#sweeper = undefined;
@@ -105,7 +105,7 @@ export class NativeServer implements RpcServer, ServerHost {
 
   #sweep(): void {
     const now = performance.now();
-    for (const connection of [...this.#connections]) connection.sweep(now);
+    for (const connection of this.#connections) connection.sweep(now);
     if (this.#connections.size > 0) return;
     clearInterval(this.#sweeper);
     this.#sweeper = undefined;

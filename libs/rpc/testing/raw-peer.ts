@@ -21,10 +21,15 @@ export class RawPeer {
   #rest = Buffer.alloc(0);
   #waiters: Array<() => void> = [];
 
-  constructor(address: Address) {
-    this.socket = connect(
-      address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port },
-    );
+  #skip: number;
+
+  /** Connects to a server, or plays the server on a connection that was accepted. */
+  constructor(peer: Address | Socket) {
+    const accepted = !('kind' in peer);
+    this.#skip = accepted ? preface.length : 0;
+    this.socket = accepted
+      ? peer
+      : connect(peer.kind === 'unix' ? { path: peer.path } : { host: peer.host, port: peer.port });
     this.socket.on('data', (chunk: Buffer) => this.#read(chunk));
     this.socket.on('error', () => {});
     this.socket.on('close', () => {
@@ -104,7 +109,9 @@ export class RawPeer {
   }
 
   #read(chunk: Buffer): void {
-    this.#rest = Buffer.concat([this.#rest, chunk]);
+    const skipped = Math.min(this.#skip, chunk.length);
+    this.#skip -= skipped;
+    this.#rest = Buffer.concat([this.#rest, chunk.subarray(skipped)]);
     while (this.#rest.length >= frameHeaderBytes) {
       const end = frameHeaderBytes + this.#rest.readUIntBE(0, 3);
       if (this.#rest.length < end) break;
