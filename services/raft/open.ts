@@ -32,6 +32,7 @@ export async function openRaft(
   const unlock = await lockDirectory(config.paths.walDir);
   const wal = openWal(config, settings, logger, fatal);
   if (wal.recovered === undefined) await beginWal(wal, config, settings);
+  noteBegun(config);
   const book = new MemberBook();
   const nonce = randomInt(1, 2 ** 48);
   return { wal, core: makeCore(wal, settings, nonce, book), book, nonce, unlock };
@@ -77,6 +78,12 @@ async function beginWal(wal: Wal, config: ProcessConfig, settings: RaftSettings)
       conf: { voters: settings.initialMembers.map(({ id }) => id), votersOutgoing: [], learners: [], learnersNext: [] },
     },
   });
+}
+
+/** Only once the WAL is durable; at each start, since a crash may have come between the two. */
+function noteBegun(config: ProcessConfig): void {
+  const begun = join(config.paths.memberDir, BEGUN_FILE);
+  if (existsSync(begun)) return;
   mkdirSync(config.paths.memberDir, { recursive: true, mode: 0o700 });
   writeFileSync(begun, `member ${config.memberId} of cluster ${config.clusterId}\n`, { mode: 0o600, flush: true });
 }

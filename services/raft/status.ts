@@ -1,12 +1,20 @@
+import type { RaftCore } from '../../libs/raft';
 import type { StreamCall, StreamHandler } from '../../libs/rpc';
 import { encodeRaftStatus } from '../../proto/gen/hexad';
 import type { Consensus } from './consensus';
 import type { RaftSettings } from './config';
 
+const NOTHING_SENT = {
+  term: -1,
+  leader: 0n,
+  termStartIndex: 0,
+  confState: { voters: [], votersOutgoing: [], learners: [], learnersNext: [] },
+};
+
 /** Tells siblings who leads, in which term, and who votes: at once, and at each change. */
 export class StatusFeed {
   private readonly calls = new Set<StreamCall>();
-  private lastKey = '';
+  private last: Pick<RaftCore, 'term' | 'leader' | 'termStartIndex' | 'confState'> = NOTHING_SENT;
 
   constructor(
     private readonly consensus: Consensus,
@@ -22,11 +30,11 @@ export class StatusFeed {
 
   /** Sends the status if it differs from the last one sent. Cheap enough for every turn. */
   update(): void {
-    const { core } = this.consensus;
-    const { voters, votersOutgoing, learners } = core.confState;
-    const key = `${core.term} ${core.leader} ${core.termStartIndex} ${voters.join()} ${votersOutgoing.join()} ${learners.join()}`;
-    if (key === this.lastKey) return;
-    this.lastKey = key;
+    const { term, leader, termStartIndex, confState } = this.consensus.core;
+    const { last } = this;
+    const isSame = term === last.term && leader === last.leader && termStartIndex === last.termStartIndex;
+    if (isSame && confState === last.confState) return;
+    this.last = { term, leader, termStartIndex, confState };
     if (this.calls.size === 0) return;
     const bytes = this.encode();
     for (const call of this.calls) call.send(bytes);
