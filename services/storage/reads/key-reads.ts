@@ -11,6 +11,7 @@ import {
 import { StorageMethod } from '../../../proto/gen/hexad';
 import { limits, tooLarge } from '../limits';
 import { mvccError } from '../mvcc-errors';
+import { nextTurn } from './next-turn';
 import { refusedRead, type ReadContext, type ReadEntry } from './read-context';
 
 export function keyReads(context: ReadContext): ReadEntry[] {
@@ -42,12 +43,6 @@ function range({ state, headers }: ReadContext, call: BatchCall, peer: BatchPeer
 function replyIfItFits(call: BatchCall, peer: BatchPeer, response: Uint8Array): void {
   if (response.length <= limits.responseBytesMax) peer.reply(call.id, 0, response);
   else peer.reply(call.id, UNCATALOGUED_ID, undefined, undefined, tooLarge(response.length));
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve);
-  });
 }
 
 const NO_LEASES = { leaseExists: (): boolean => false };

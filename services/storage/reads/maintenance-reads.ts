@@ -5,6 +5,7 @@ import { decodeHashKVRequest, writeHashKVResponse, writeHashResponse } from '../
 import { encodeStorageStatus, StorageMethod } from '../../../proto/gen/hexad';
 import { mvccError } from '../mvcc-errors';
 import { Alarm, type RaisedAlarm } from '../state/alarms';
+import { nextTurn } from './next-turn';
 import { refusedRead, replyWith, type ReadContext, type ReadEntry } from './read-context';
 
 /** Version of the storage schema as etcd names it. */
@@ -80,12 +81,6 @@ function answerLater(
   void context.state.store.hashKv(revision, nextTurn).then((outcome) => {
     if (outcome.ok) answer(outcome.value);
     else peer.reply(call.id, mvccError(outcome.error).id);
-  });
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve);
   });
 }
 
