@@ -116,11 +116,23 @@ export class RaftHost {
     this.consensus.schedule();
   }
 
-  /** Hands leadership to the best follower, if there is one, and waits for it at most one election timeout. */
+  /**
+   * Hands leadership to the best follower and waits for it at most one election timeout. A leader that has only just
+   * been elected may not have heard of anybody yet: it then waits for its followers first.
+   */
   handOver(): Promise<void> {
-    const target = this.consensus.isLeader ? bestSuccessor(this.consensus.core) : 0n;
-    if (target === 0n) return Promise.resolve();
-    return new Promise((resolve) => this.transfer(target, () => resolve()));
+    const giveUpAt = performance.now() + this.settings.electionMs;
+    return new Promise((resolve) => {
+      const attempt = (): void => {
+        const { core, isLeader } = this.consensus;
+        if (!isLeader || core.confState.voters.length < 2) return resolve();
+        const target = bestSuccessor(core);
+        if (target !== 0n) this.transfer(target, () => resolve());
+        else if (performance.now() >= giveUpAt) resolve();
+        else setTimeout(attempt, this.settings.heartbeatMs);
+      };
+      attempt();
+    });
   }
 
   /** Answers what waits: this process takes no more work. */
