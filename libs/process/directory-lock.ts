@@ -31,9 +31,13 @@ export async function lockDirectory(directory: string, waitMs = 3_000): Promise<
 
 function tryLock(fd: number): Promise<boolean> {
   return new Promise((resolve, reject) => {
-    const tool = spawn('flock', ['--exclusive', '--nonblock', '--conflict-exit-code', String(CONFLICT_EXIT_CODE), '3'], {
-      stdio: ['ignore', 'ignore', 'ignore', fd],
-    });
+    const tool = spawn(
+      'flock',
+      ['--exclusive', '--nonblock', '--conflict-exit-code', String(CONFLICT_EXIT_CODE), '3'],
+      {
+        stdio: ['ignore', 'ignore', 'ignore', fd],
+      },
+    );
     tool.once('error', (error) => reject(new StartError(`cannot lock the data directory: ${error.message}`)));
     tool.once('exit', (code) => {
       if (code === 0) resolve(true);

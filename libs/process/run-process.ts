@@ -14,7 +14,10 @@ const READY_FD = 4;
 export interface ProcessContext {
   readonly config: ProcessConfig;
   readonly logger: Logger;
-  /** Logs the error and ends the process at once, without flushing anything: for broken invariants and failed disks. */
+  /**
+   * Ends the process at once, without flushing anything: for broken invariants and failed disks. A `StartError` is
+   * what a restart would not mend, found only after the start: the member ends with it.
+   */
   fatal(error: unknown): never;
 }
 
@@ -70,7 +73,13 @@ async function host(
   supervised: boolean,
 ): Promise<void> {
   const logger = createLogger(name, config.log.level, config.name);
+  const refuse = (error: StartError): never => {
+    tell(supervised, { ready: false, error: error.message });
+    if (!supervised) process.stderr.write(`hexad ${name}: ${error.message}\n`);
+    process.exit(supervised ? EXIT_REFUSED : 1);
+  };
   const fatal = (error: unknown): never => {
+    if (error instanceof StartError) return refuse(error);
     logger.fatal({ err: describe(error) }, 'process ends');
     process.exit(EXIT_FATAL);
   };
@@ -81,10 +90,7 @@ async function host(
     stopOnTerm(running, logger);
     tell(supervised, { ready: true, address: running.address });
   } catch (error) {
-    if (!(error instanceof StartError)) return fatal(error);
-    tell(supervised, { ready: false, error: error.message });
-    if (!supervised) process.stderr.write(`hexad ${name}: ${error.message}\n`);
-    process.exit(supervised ? EXIT_REFUSED : 1);
+    fatal(error);
   }
 }
 

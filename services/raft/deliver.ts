@@ -1,5 +1,6 @@
 import { Errors } from '../../libs/errors';
 import type { LogEntry } from '../../libs/raft';
+import { StartError } from '../../libs/process';
 import type { StreamCall, StreamHandler } from '../../libs/rpc';
 import type { Wal } from '../../libs/wal';
 import { decodeDeliverAck, type DeliverAck, encodeDeliverBatch } from '../../proto/gen/hexad';
@@ -92,7 +93,7 @@ export class Deliver {
     }
     if (appliedIndex > consensus.core.lastIndex) {
       fatal(
-        new Error(
+        new StartError(
           `the WAL ends at entry ${consensus.core.lastIndex} but the store has applied entry ${appliedIndex}: ` +
             'the WAL is missing or is not the one of this store; remove this member from the cluster and add it again',
         ),
@@ -100,7 +101,7 @@ export class Deliver {
     }
     if (appliedIndex > 0 && !consensus.core.raiseCommit(appliedIndex, appliedTerm)) {
       fatal(
-        new Error(
+        new StartError(
           `the store has applied entry ${appliedIndex} of term ${appliedTerm}, which the WAL does not have: remove this member from the cluster and add it again`,
         ),
       );
