@@ -5,6 +5,9 @@ import fc from 'fast-check';
 import { BatchClient, batchHandler, type BatchReply, createServer, type EngineName, type RpcServer } from './index';
 import { decodeCallBatch, decodeReplyBatch, encodeCallBatch, encodeReplyBatch, BatchFormatError } from './batch-codec';
 
+// Time for a machine that does much else; grpc-js is slow.
+jest.setTimeout(30_000);
+
 const engines: readonly EngineName[] = ['native', 'grpc-js'];
 
 describe('batch codec', () => {

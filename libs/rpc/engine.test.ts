@@ -15,6 +15,9 @@ import {
   type UnaryResult,
 } from './index';
 
+// Time for a machine that does much else; grpc-js is slow.
+jest.setTimeout(30_000);
+
 const engines: readonly EngineName[] = ['native', 'grpc-js'];
 const pairs = engines.flatMap((server) => engines.map((client) => [server, client] as const));
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);

@@ -10,6 +10,9 @@ import {
 } from '../../proto/gen/etcdserverpb';
 import { type Address, createServer, type EngineName, type RpcServer } from './index';
 
+// Time for a machine that does much else; grpc-js is slow.
+jest.setTimeout(30_000);
+
 const engines: readonly EngineName[] = ['native', 'grpc-js'];
 const installed = spawnSync('etcdctl', ['version']).status === 0;
 

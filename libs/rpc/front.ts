@@ -9,8 +9,8 @@ import type { TlsServerOptions } from './transport-types';
 import type { Address, ServerOptions } from './types';
 
 const sweepEveryMs = 1000;
-/** "PRI " opens HTTP/2 with prior knowledge; no HTTP/1.1 method starts so. */
-const prefaceStart = Buffer.from('PRI ');
+/** "PRI " opens HTTP/2 with prior knowledge, the others a request of HTTP/1.1. */
+const openings = ['PRI ', 'GET ', 'POST ', 'PUT ', 'HEAD ', 'DELETE ', 'OPTIONS ', 'PATCH ', 'TRACE ', 'CONNECT '];
 
 /** Receives each connection that speaks HTTP/2, with the bytes read so far (to be handled first). */
 export type AcceptHttp2 = (socket: Socket, head: Buffer, record: ConnectionRecord) => void;
@@ -149,15 +149,13 @@ export class Front {
     let head: Buffer | undefined;
     const onData = (chunk: Buffer): void => {
       head = head === undefined ? chunk : Buffer.concat([head, chunk]);
-      const length = Math.min(head.length, prefaceStart.length);
-      const http2 = head.compare(prefaceStart, 0, length, 0, length) === 0;
-      if (http2 && length < prefaceStart.length) return;
+      const protocol = protocolOf(head);
+      if (protocol === 'undecided') return;
       socket.off('data', onData);
-      if (!http2) this.#toHttp1(socket, head);
-      else {
-        this.#settled(socket);
-        this.#accept(socket, head, new ConnectionRecord(socket));
-      }
+      if (protocol === 'http1') return this.#toHttp1(socket, head);
+      if (protocol === 'unknown') return this.#refuse(socket, 'neither HTTP/2 nor HTTP/1.1');
+      this.#settled(socket);
+      this.#accept(socket, head, new ConnectionRecord(socket));
     };
     socket.on('data', onData);
   }
@@ -186,6 +184,14 @@ export class Front {
     socket.destroy();
     this.#options.onProtocolError?.(peer, reason);
   }
+}
+
+function protocolOf(head: Buffer): 'http2' | 'http1' | 'unknown' | 'undecided' {
+  const text = head.toString('latin1', 0, 8);
+  const opening = openings.find((each) => each.startsWith(text) || text.startsWith(each));
+  if (opening === undefined) return 'unknown';
+  if (text.length < opening.length) return 'undecided';
+  return opening === 'PRI ' ? 'http2' : 'http1';
 }
 
 function tlsOptions(tls: TlsServerOptions): TlsOptions {

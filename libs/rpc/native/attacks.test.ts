@@ -16,6 +16,9 @@ import {
 } from '../testing/raw-peer';
 import { connectionWindow, maxContinuations, replyBacklogBytes, streamWindow } from './limits';
 
+// Time for a machine that does much else; grpc-js is slow.
+jest.setTimeout(30_000);
+
 /** Attacks on the server's connections: each ends (or is held) with bounded memory, and others are served all the while. */
 describe('the native server under attack', () => {
   let directory: string;
@@ -220,6 +223,17 @@ describe('the native server under attack', () => {
     peer.socket.write('PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n');
     await peer.until(() => peer.closed);
     expect(problems).toEqual(['bad connection preface']);
+  });
+
+  test('what is neither HTTP/2 nor HTTP/1.1 is closed without a word', async () => {
+    await start({ http1: { request: (_, response) => void response.end() } });
+    let received = 0;
+    peer.socket.on('data', (chunk: Buffer) => {
+      received += chunk.length;
+    });
+    peer.socket.write('INVALID CONNECTION PREFACE\r\n\r\n');
+    await peer.until(() => peer.closed);
+    expect([received, problems]).toEqual([0, ['neither HTTP/2 nor HTTP/1.1']]);
   });
 
   test('a frame longer than allowed is a frame-size error', async () => {
