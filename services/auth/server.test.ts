@@ -3,8 +3,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { compareSync, hashSync } from 'bcryptjs';
 import { type AuthTokenSpec, verifyJwt } from '../../libs/auth-token';
-import type { ProcessConfig } from '../../libs/config';
 import { Errors, UNCATALOGUED_ID } from '../../libs/errors';
+import { configOf } from '../../libs/member-links/testing/config';
 import { FakeMember } from '../../libs/member-links/testing/fake-member';
 import { createLogger, parseAddress, type RunningProcess } from '../../libs/process';
 import { BatchClient, type BatchReply } from '../../libs/rpc';
@@ -36,7 +36,7 @@ const passwords: Passwords = {
 
 async function start(token: AuthTokenSpec = { kind: 'simple' }, requestTimeoutMs = 5_000): Promise<void> {
   await member.start();
-  const config = { rpcEngine: 'grpc-js', addresses: member.addresses } as unknown as ProcessConfig; // the rest is unused
+  const config = configOf('auth', member.addresses);
   const settings: AuthConfig = { requestTimeoutMs, bcryptCost: COST, token, hashingThreads: 1 };
   const fatal = (error: unknown): never => {
     throw error;

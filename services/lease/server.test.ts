@@ -1,5 +1,6 @@
-import type { ProcessConfig } from '../../libs/config';
+import { formatId, type ProcessConfig } from '../../libs/config';
 import { Errors } from '../../libs/errors';
+import { configOf } from '../../libs/member-links/testing/config';
 import { FakeMember, MEMBER_ID, OTHER_MEMBER_ID } from '../../libs/member-links/testing/fake-member';
 import { createLogger, parseAddress, type RunningProcess } from '../../libs/process';
 import { BatchClient, type BatchReply } from '../../libs/rpc';
@@ -30,19 +31,18 @@ async function start(setup: Setup = {}): Promise<void> {
   member.leaderId = setup.leader ?? MEMBER_ID;
   setup.prepare?.(member);
   await member.start();
-  const config = {
-    name: 'm1',
-    memberId: 'a1',
-    clusterId: 'c1',
-    rpcEngine: 'grpc-js',
-    addresses: member.addresses,
-    timing: { electionMs: setup.electionMs ?? 100 },
+  const config = configOf('lease', member.addresses);
+  const electionMs = setup.electionMs ?? 100;
+  const settings: ProcessConfig = {
+    ...config,
+    memberId: formatId(MEMBER_ID),
+    timing: { ...config.timing, electionMs },
     leaseCheckpoint: setup.checkpoint ?? false,
-  } as unknown as ProcessConfig; // the rest is not read by this process
+  };
   const fatal = (error: unknown): never => {
     throw error;
   };
-  lease = await startLease({ config, logger: createLogger('lease', 'error', 'm1'), fatal });
+  lease = await startLease({ config: settings, logger: createLogger('lease', 'error', 'm1'), fatal });
   await new Promise<void>((resolve) => {
     proxy = new BatchClient({
       address: parseAddress(member.addresses.lease),

@@ -53,6 +53,7 @@ export class FakeMember {
   readIndexRounds = 0;
   index = 10;
   term = 3;
+  private appliedTerm = 3;
   leaderId = MEMBER_ID;
   /** Proposals vanish without an answer. */
   losesProposals = false;
@@ -107,6 +108,7 @@ export class FakeMember {
 
   applyTermStart(): void {
     this.index += 1;
+    this.appliedTerm = this.term;
     this.feed({});
     for (const { call } of this.results) call.send(hexad.encodeResultBatch({ termStarted: this.term }));
   }
@@ -263,7 +265,7 @@ export class FakeMember {
   }
 
   private position(): hexad.FeedBatchInput {
-    return { appliedIndex: this.index, appliedTerm: this.term };
+    return { appliedIndex: this.index, appliedTerm: this.appliedTerm };
   }
 
   private status(): Uint8Array {

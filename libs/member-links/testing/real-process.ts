@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { resolve } from 'node:path';
 import type { Writable } from 'node:stream';
-import { memberConfig, parseArguments, type ProcessConfig, type ProcessName, processConfig } from '../../config';
+import type { ProcessName } from '../../config';
 import { type Address, connect } from '../../rpc';
+import { configOf } from './config';
 
 const HEALTH = '/grpc.health.v1.Health/Check';
 
@@ -43,15 +44,6 @@ export class RealProcess {
     this.child.stdio[3]?.destroy();
     return this.exit;
   }
-}
-
-function configOf(
-  name: ProcessName,
-  addresses: Readonly<Record<string, string>>,
-  flags: readonly string[],
-): ProcessConfig {
-  const config = processConfig(memberConfig(parseArguments(['--rpc-engine=grpc-js', ...flags])), name);
-  return { ...config, addresses: { ...config.addresses, ...addresses } };
 }
 
 export function isServing(address: Address): Promise<boolean> {
