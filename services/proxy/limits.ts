@@ -5,6 +5,8 @@ export const Limits = {
   /** Reads that wait for a read index or for storage. */
   pendingReadsMax: 32_768,
   pendingReadBytesMax: 64 * 1024 * 1024,
+  /** A read whose link to storage broke is sent again until it has been sent this often. */
+  readSendsMax: 2,
   /** Contexts under way to raft at once; reads that arrive later share the next one. */
   readContextsMax: 4,
   /** A read index that got no answer is asked for again after this long. */
@@ -21,7 +23,5 @@ export const Limits = {
   watchRequestsMax: 4_096,
   /** Watchers that saw nothing ask the hub this often how far they are. */
   watchProgressEveryMs: 20_000,
-  /** Gateway and health bodies. */
-  httpBodyBytesMax: 8 * 1024 * 1024,
   drainGraceMs: 2_000,
 } as const;

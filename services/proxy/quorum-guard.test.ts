@@ -3,7 +3,7 @@ import { mayAddVoter, mayPromote, mayRemove } from './quorum-guard';
 
 /** `S` a started voter, `u` one that has never started, `L` and `l` learners likewise. */
 function cluster(text: string): FeedMember[] {
-  return [...text].map((kind, at) => ({
+  return text.split('').map((kind, at) => ({
     id: BigInt(at + 1),
     name: kind === 'u' || kind === 'l' ? '' : `m${at}`,
     peerUrls: [],

@@ -126,6 +126,21 @@ test('links that break do not lose a read: it is asked again over the new one', 
   expect(a.outcomes).toEqual(['ok v']);
 });
 
+test('a read that storage was asked twice and did not survive is given up', () => {
+  const { loop, reads, calls, openStorage, read } = setUp();
+  const a = read(false);
+  for (const _ of [1, 2]) {
+    openStorage();
+    loop.turn();
+    expect(a.outcome).toBeUndefined();
+    reads.storageBroken();
+  }
+  expect(a.outcome).toBe(Errors.TimeoutConnectionLost.message);
+  openStorage();
+  loop.turn();
+  expect([calls.length, reads.size]).toEqual([2, 0]);
+});
+
 test('a read times out with the reason it waited for', () => {
   const { loop, reads, openRaft, openStorage, read, confirm } = setUp();
   openRaft();

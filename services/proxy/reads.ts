@@ -9,6 +9,8 @@ class PendingRead implements BatchCall {
   /** Set once the read is for storage. */
   id = 0;
   requiredIndex = 0;
+  /** How often it has been sent to storage. */
+  sends = 0;
   readonly trace: Uint8Array;
 
   constructor(
@@ -41,8 +43,8 @@ type Send = (message: Uint8Array) => void;
 
 /**
  * Reads. Linearizable ones that wait share one ReadIndex context; storage then answers from a view that has reached the
- * index. Unlike a proposal, a read may be asked again: one whose link broke is sent anew when the link is back, until its
- * time is over.
+ * index. Unlike a proposal, a read may be asked again: one whose link broke is sent anew when the link is back, but only
+ * once, so that one that storage can't survive does not come back for ever.
  */
 export class ReadPipeline {
   failedContexts = 0;
@@ -54,6 +56,7 @@ export class ReadPipeline {
   private readonly atStorage = new Map<number, PendingRead>();
   private forStorage: PendingRead[] = [];
   private count = 0;
+  private bytes = 0;
   private nextContext: number;
   private lastId = 0;
   private contextScheduled = false;
@@ -109,6 +112,11 @@ export class ReadPipeline {
   storageBroken(): void {
     this.sendCalls = undefined;
     this.forStorage = [];
+    for (const read of this.atStorage.values()) {
+      if (read.sends < Limits.readSendsMax) continue;
+      this.atStorage.delete(read.id);
+      this.fail(read, Errors.TimeoutConnectionLost);
+    }
   }
 
   /** There is a leader again: asks for what had to wait. */
@@ -156,11 +164,12 @@ export class ReadPipeline {
   }
 
   private admit(method: number, payload: Uint8Array, identity: Identity, answer: Answer): PendingRead | undefined {
-    if (this.count >= this.pendingMax) {
+    if (this.count >= this.pendingMax || this.bytes + payload.length > Limits.pendingReadBytesMax) {
       answer.fail(Errors.TooManyRequests);
       return undefined;
     }
     this.count++;
+    this.bytes += payload.length;
     const deadline = this.options.now() + this.options.timeoutMs;
     return new PendingRead(method, payload, identity.user, identity.authRevision, answer, deadline);
   }
@@ -211,7 +220,7 @@ export class ReadPipeline {
 
   private ask(read: PendingRead): void {
     if (read.answer.cancelled) {
-      this.count--;
+      this.release(read);
       return;
     }
     read.id = ++this.lastId;
@@ -231,14 +240,16 @@ export class ReadPipeline {
     this.storageScheduled = false;
     const calls = this.forStorage;
     this.forStorage = [];
-    if (this.sendCalls !== undefined && calls.length > 0) this.sendCalls(encodeCallBatch(calls));
+    if (this.sendCalls === undefined || calls.length === 0) return;
+    for (let i = 0; i < calls.length; i++) (calls[i] as PendingRead).sends++;
+    this.sendCalls(encodeCallBatch(calls));
   };
 
   private onReply(reply: BatchReply): void {
     const read = this.atStorage.get(reply.id);
     if (read === undefined) return;
     this.atStorage.delete(reply.id);
-    this.count--;
+    this.release(read);
     if (reply.error === 0 && reply.errorDetail === '') {
       if (read.method === StorageMethod.STORAGE_RANGE) this.lastResponse = reply.payload;
       read.answer.reply(reply.payload);
@@ -247,7 +258,7 @@ export class ReadPipeline {
 
   private stillWanted(read: PendingRead, now: number, timeout: RpcError): boolean {
     if (read.answer.cancelled) {
-      this.count--;
+      this.release(read);
       return false;
     }
     if (read.deadline > now) return true;
@@ -256,8 +267,13 @@ export class ReadPipeline {
   }
 
   private fail(read: PendingRead, error: RpcError): void {
-    this.count--;
+    this.release(read);
     read.answer.fail(error);
+  }
+
+  private release(read: PendingRead): void {
+    this.count--;
+    this.bytes -= read.payload.length;
   }
 }
 

@@ -162,7 +162,7 @@ describe('keys', () => {
 
 describe('leaders', () => {
   test('hasleader is refused without a leader, and an open stream ends after three election timeouts', async () => {
-    await client.close();
+    client.close();
     await proxy.shutdown();
     proxy = await start('--election-timeout', '50', '--heartbeat-interval', '10');
     client = new TestClient(member.clientSocket);

@@ -137,7 +137,7 @@ export class TinyStore {
     w.uint32(EVENTS_TAG);
     const event = new Uint8Array(w.finish());
     this.history.push({ revision: this.revision, key, event });
-    for (const watch of [...this.watches]) {
+    for (const watch of this.watches) {
       if (isIn(key, watch.key, watch.end)) this.deliver(watch, { events: [event], revision: this.revision });
     }
   }
