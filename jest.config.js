@@ -1,6 +1,17 @@
-const transform = { '^.+\\.ts$': ['@swc/jest', { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' } }] };
+const transform = {
+  '^.+\\.ts$': [
+    '@swc/jest',
+    { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' } },
+  ],
+};
 // jose is published as ES modules only; jest runs CommonJS.
-const base = { transform: { ...transform, '^.+/node_modules/jose/.+\\.js$': transform['^.+\\.ts$'] }, transformIgnorePatterns: ['/node_modules/(?!jose/)'], testPathIgnorePatterns: ['/node_modules/', '/dist/'], modulePathIgnorePatterns: ['<rootDir>/dist/'], testEnvironment: 'node' };
+const base = {
+  transform: { ...transform, '^.+/node_modules/jose/.+\\.js$': transform['^.+\\.ts$'] },
+  transformIgnorePatterns: ['/node_modules/(?!jose/)'],
+  testPathIgnorePatterns: ['/node_modules/', '/dist/'],
+  modulePathIgnorePatterns: ['<rootDir>/dist/'],
+  testEnvironment: 'node',
+};
 module.exports = {
   projects: [
     { ...base, displayName: 'unit', testMatch: ['<rootDir>/{libs,services,proto}/**/*.test.ts'] },

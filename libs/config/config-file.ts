@@ -75,6 +75,6 @@ function addValue(values: FlagValues, key: string, value: unknown, path: string)
 
 function textOf(flag: Flag, value: unknown): string {
   if (flag.kind === 'duration' && typeof value === 'number') return `${value}ns`;
-  if (Array.isArray(value)) return value.map(String).join(',');
-  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+  if (Array.isArray(value)) return value.map((item) => textOf(flag, item)).join(',');
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }

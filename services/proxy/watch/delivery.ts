@@ -98,6 +98,7 @@ function totalLength(events: readonly Uint8Array[]): number {
 }
 
 function insertWatchId({ head, tail }: Envelope, watchId: number | bigint): Uint8Array {
+  if (watchId === 0n) return insertWatchId({ head, tail }, 0); // a zero field is left out, however it is written
   if (typeof watchId === 'bigint' || watchId < 0 || watchId > 0x7fffffff) return insertAnyWatchId(head, tail, watchId);
   const message = Buffer.allocUnsafe(head.length + 1 + VARINT_BYTES_MAX + tail.length);
   message.set(head);
