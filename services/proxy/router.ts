@@ -59,6 +59,7 @@ export class Router {
   /** Requests by the client's version, `etcd_server_client_requests_total`. */
   readonly unaryByClient = new Map<string, number>();
   readonly streamsByClient = new Map<string, number>();
+  private readonly openStreams = new Set<StreamRequest>();
   private stopped = false;
 
   constructor(private readonly options: RouterOptions) {}
@@ -76,9 +77,10 @@ export class Router {
     return this.handlers;
   }
 
-  /** From now on new calls are refused: the process stops. */
+  /** The process stops: new calls are refused, streams end (their clients go on elsewhere), unary calls may finish. */
   stop(): void {
     this.stopped = true;
+    for (const stream of this.openStreams) stream.end(Errors.Stopped);
   }
 
   /** Ends the streams that must not outlive the leader. Called by the coarse timer. */
@@ -138,6 +140,8 @@ export class Router {
         request.end(refusal);
         return;
       }
+      this.openStreams.add(request);
+      request.onClose(() => this.openStreams.delete(request));
       count(this.streamsByClient, metadata.clientApiVersion);
       if (metadata.hasLeader) this.holdToLeader(request);
       this.options.startTrace?.(request);

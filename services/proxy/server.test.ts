@@ -344,6 +344,14 @@ describe('watches', () => {
   });
 });
 
+test('a proxy that stops ends its streams at once, so that their clients go elsewhere', async () => {
+  const stream = client.stream(WATCH_PATHS.Watch);
+  stream.stream.send(encodeWatchRequest({ createRequest: { key: text('k') } }));
+  await until(() => member.hubRequests.length === 1);
+  await proxy.shutdown();
+  expect(await stream.end()).toBe(Errors.Stopped.message);
+});
+
 test('members are changed through the log only when the request makes sense', async () => {
   const add = (peerURLs: string[]): Promise<string> =>
     client.text(CLUSTER_PATHS.MemberAdd, encodeMemberAddRequest({ peerURLs }));

@@ -29,6 +29,7 @@ export async function startProxy({ config, logger }: ProcessContext): Promise<Ru
     address: settings.clientUrls.map(({ url }) => url).join(','),
     shutdown: async () => {
       edge.router.stop();
+      await new Promise((resolve) => setImmediate(resolve)); // the streams' last words leave before the connections do
       await Promise.all(servers.map((server) => server.drain(Limits.drainGraceMs)));
       edge.close();
       await tracing.shutdown();

@@ -6,7 +6,7 @@ export class TestClient {
   private readonly channel;
 
   constructor(private readonly path: string) {
-    this.channel = connect({ kind: 'unix', path }, { engine: 'grpc-js' });
+    this.channel = connect({ kind: 'unix', path }, { engine: 'native' });
   }
 
   call(path: string, body: Uint8Array, metadata: Metadata = []): Promise<UnaryResult> {

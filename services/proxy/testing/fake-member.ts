@@ -60,7 +60,7 @@ export class FakeMember {
 
   async start(...names: readonly Sibling[]): Promise<void> {
     for (const name of names.length === 0 ? SIBLINGS : names) {
-      const server = createServer();
+      const server = createServer({ engine: 'native' });
       server.addHandlers({ stream: this.handlers(name) });
       await server.listen({ kind: 'unix', path: this.socket(name) });
       this.servers.set(name, server);
@@ -83,7 +83,7 @@ export class FakeMember {
     const addresses = Object.fromEntries(SIBLINGS.map((name) => [name, `unix:${this.socket(name)}`]));
     return {
       ...config,
-      rpcEngine: 'grpc-js',
+      rpcEngine: 'native',
       memberId: MEMBER_ID.toString(16),
       clusterId: CLUSTER_ID.toString(16),
       addresses: { ...config.addresses, ...addresses },
