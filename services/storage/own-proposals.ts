@@ -1,6 +1,6 @@
 import type { Logger } from '../../libs/process';
 import { type Channel, createLink, type Link } from '../../libs/rpc';
-import { encodeAlarmRequest } from '../../proto/gen/etcdserverpb';
+import { encodeAlarmRequest, encodeCompactionRequest } from '../../proto/gen/etcdserverpb';
 import {
   decodeProposeReplyBatch,
   decodeRaftStatus,
@@ -12,6 +12,7 @@ import {
   EntryKind,
   RAFT_PATHS,
 } from '../../proto/gen/hexad';
+import type { CompactionPolicy } from './auto-compaction';
 import type { ResultsFeed } from './feeds/results';
 import type { Gate } from './gate';
 import { limits } from './limits';
@@ -35,12 +36,14 @@ export interface OwnProposalsOptions {
   readonly clientUrls: readonly string[];
   /** True while the space in use is at or over the quota. */
   readonly isOverQuota: () => boolean;
+  /** Undefined: nothing is compacted unasked. */
+  readonly compaction: CompactionPolicy | undefined;
 }
 
 /**
- * What storage itself asks the log for: the member's name and client URLs, the cluster version (the leader's storage) and the
- * alarm that space runs out. Each is compared with the state and proposed until the state agrees; a lost proposal is
- * simply made again later, since all three are idempotent.
+ * What storage itself asks the log for: the member's name and client URLs, the cluster version and the automatic compactions (both by
+ * the leader's storage) and the alarm that space runs out. Each is compared with the state and proposed until the state
+ * agrees; a lost proposal is simply made again later, since all are idempotent.
  */
 export class OwnProposals {
   private readonly proposals: Link;
@@ -49,6 +52,7 @@ export class OwnProposals {
   private sequence = 0;
   private leaderId = 0n;
   private timer: NodeJS.Timeout | undefined;
+  private compactionTimer: NodeJS.Timeout | undefined;
   private closed = false;
 
   constructor(private readonly options: OwnProposalsOptions) {
@@ -75,6 +79,7 @@ export class OwnProposals {
       },
     });
     gate.whenOpen(() => this.reconsider());
+    this.scheduleCompaction();
   }
 
   /** Compares what should be with what is. Cheap when all is well; called after every slice of apply. */
@@ -88,6 +93,7 @@ export class OwnProposals {
   close(): void {
     this.closed = true;
     clearTimeout(this.timer);
+    clearInterval(this.compactionTimer);
     this.proposals.close();
     this.status.close();
   }
@@ -111,6 +117,24 @@ export class OwnProposals {
     if (state.alarms.hasFor(Alarm.NOSPACE, identity.memberId) || !isOverQuota()) return;
     const request = { action: 1, memberID: identity.memberId, alarm: Alarm.NOSPACE };
     this.propose(EntryKind.ENTRY_ALARM, () => encodeAlarmRequest(request));
+  }
+
+  private scheduleCompaction(): void {
+    const { compaction } = this.options;
+    if (compaction === undefined) return;
+    this.compactIfDue(compaction);
+    this.compactionTimer = setInterval(() => this.compactIfDue(compaction), compaction.intervalMs);
+    this.compactionTimer.unref();
+  }
+
+  private compactIfDue(policy: CompactionPolicy): void {
+    const { state, identity, gate, logger } = this.options;
+    const { revision, compactRevision } = state.store;
+    const isLeader = gate.isOpen && this.leaderId === identity.memberId;
+    const target = policy.due({ nowMs: performance.now(), revision, compactRevision, isLeader });
+    if (target === undefined) return;
+    logger.info({ revision: target }, 'starting auto compaction');
+    this.propose(EntryKind.ENTRY_COMPACTION, () => encodeCompactionRequest({ revision: target }));
   }
 
   private propose(kind: number, body: () => Uint8Array): void {

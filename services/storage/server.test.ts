@@ -4,6 +4,7 @@ import {
   decodeMemberListResponse,
   decodePutResponse,
   decodeRangeResponse,
+  decodeCompactionRequest,
   encodeCompactionRequest,
   encodeDeleteRangeRequest,
   encodeHashKVRequest,
@@ -13,6 +14,7 @@ import {
 } from '../../proto/gen/etcdserverpb';
 import {
   ConfChangeType,
+  decodeEntry,
   decodeEventBatch,
   decodeFeedBatch,
   decodeStorageStatus,
@@ -25,6 +27,7 @@ import {
   type FeedBatch,
   FeedTopic,
   type HistoryRequestInput,
+  LogEntryType,
   STORAGE_PATHS,
   StorageMethod,
 } from '../../proto/gen/hexad';
@@ -43,9 +46,9 @@ function put(key: string, value: string): EntryInput {
   return { origin: storage.origin, sequence: ++sequence, kind: EntryKind.ENTRY_PUT, body };
 }
 
-async function begin(quota = 0): Promise<void> {
+async function begin(quota = 0, compactionRetention = 0): Promise<void> {
   sequence = 0;
-  storage = new StorageProcess(42, quota);
+  storage = new StorageProcess(42, quota, compactionRetention);
   await storage.raft.start();
   storage.raft.commitConf({ type: ConfChangeType.CONF_ADD_VOTER, nodeId: 0xa1n, peerUrls: ['http://a:2380'] });
   await storage.start();
@@ -175,6 +178,21 @@ describe('the storage process', () => {
     const refused = await history({ fromRevision: 19 });
     expect(refused[0]).toMatchObject({ error: Errors.Compacted.id, compactRevision: 20 });
     expect(shown(await history({ fromRevision: 20 }))).toHaveLength(32);
+  });
+
+  it('proposes the compaction of what is older than the retention, as long as it is the leader', async () => {
+    await begin(0, 200);
+    for (let i = 0; i < 10; i++) storage.raft.commit(put('a', String(i)));
+    const compactions = (): number[] =>
+      storage.raft.log
+        .filter(({ type, data }) => type === LogEntryType.LOG_NORMAL && data.length > 0)
+        .map(({ data }) => decodeEntry(data))
+        .filter(({ kind }) => kind === EntryKind.ENTRY_COMPACTION)
+        .map(({ body }) => Number(decodeCompactionRequest(body).revision));
+    await storage.until(() => compactions().includes(11));
+    const refused = await history({ fromRevision: 3 });
+    expect(refused[0]).toMatchObject({ error: Errors.Compacted.id, compactRevision: 11 });
+    expect(compactions().filter((revision) => revision === 11)).toHaveLength(1);
   });
 
   it('feeds leases, auth and members: a full copy, then each change', async () => {

@@ -6,6 +6,7 @@ import { type LogEntry, STORAGE_PATHS } from '../../proto/gen/hexad';
 import { ApplyLoop } from './apply/apply-loop';
 import { ApplyAttempts } from './apply/attempts';
 import { StateMachine } from './apply/machine';
+import { compactionPolicy } from './auto-compaction';
 import { Compactor } from './compactor';
 import type { StorageConfig } from './config';
 import { EventsFeed } from './feeds/events';
@@ -145,6 +146,7 @@ export class Storage {
       name: config.name,
       clientUrls: config.clientUrls,
       isOverQuota: () => this.isOverQuota(),
+      compaction: compactionPolicy(config.compaction.mode, config.compaction.retention, performance.now()),
     });
   }
 

@@ -27,6 +27,8 @@ export class StorageProcess {
   constructor(
     readonly origin = 42,
     private readonly quotaBackendBytes = 0,
+    /** Milliseconds; 0: no automatic compaction. */
+    private readonly compactionRetention = 0,
   ) {
     writeFileSync(this.configFile, JSON.stringify(this.config()));
     this.channel = connect({ kind: 'unix', path: join(this.directory, 'storage.sock') }, { maxReceiveBytes: 1 << 26 });
@@ -92,7 +94,7 @@ export class StorageProcess {
   }
 
   private config(): object {
-    const { directory, quotaBackendBytes } = this;
+    const { directory, quotaBackendBytes, compactionRetention } = this;
     const address = (name: string): string => `unix:${join(directory, `${name}.sock`)}`;
     return {
       process: 'storage',
@@ -103,6 +105,7 @@ export class StorageProcess {
       addresses: { raft: address('raft'), storage: address('storage') },
       paths: { storeDir: join(directory, 'db') },
       urls: { advertiseClient: ['http://127.0.0.1:2379'] },
+      timing: { autoCompactionMode: 'periodic', autoCompactionRetention: compactionRetention },
       limits: { quotaBackendBytes },
       telemetry: { enabled: false },
       log: { level: 'info', format: 'json' },
