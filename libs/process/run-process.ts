@@ -73,13 +73,14 @@ async function host(
   supervised: boolean,
 ): Promise<void> {
   const logger = createLogger(name, config.log.level, config.name);
-  const refuse = (error: StartError): never => {
-    tell(supervised, { ready: false, error: error.message });
-    if (!supervised) process.stderr.write(`hexad ${name}: ${error.message}\n`);
+  const refuse = (reason: string): never => {
+    tell(supervised, { ready: false, error: reason });
+    if (!supervised) process.stderr.write(`hexad ${name}: ${reason}\n`);
     process.exit(supervised ? EXIT_REFUSED : 1);
   };
   const fatal = (error: unknown): never => {
-    if (error instanceof StartError) return refuse(error);
+    const refusal = refusalOf(error);
+    if (refusal !== undefined) return refuse(refusal);
     logger.fatal({ err: describe(error) }, 'process ends');
     process.exit(EXIT_FATAL);
   };
@@ -90,8 +91,14 @@ async function host(
     stopOnTerm(running, logger);
     tell(supervised, { ready: true, address: running.address });
   } catch (error) {
-    fatal(error);
+    fatal(startFailure(error));
   }
+}
+
+/** Listening was retried long enough for a predecessor to end, so another member has these sockets: no restart mends that. */
+function startFailure(error: unknown): unknown {
+  const inUse = error instanceof Error && (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
+  return inUse ? new StartError(`${error.message}: does another member use this data directory or address?`) : error;
 }
 
 function stopOnTerm(running: RunningProcess, logger: Logger): void {

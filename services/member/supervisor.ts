@@ -23,13 +23,14 @@ export interface SupervisorEvents {
 }
 
 /**
- * Keeps the six processes of a member alive: one that dies is started again at once; five deaths in 10 s, or a process
- * that refuses to start, end the member.
+ * Keeps the six processes of a member alive: one that dies is started again at once; five deaths of one process in 10 s,
+ * or a process that refuses to start, end the member.
  */
 export class Supervisor {
   private readonly children = new Map<ProcessName, Child>();
   private readonly addresses = new Map<ProcessName, string>();
-  private deaths: number[] = [];
+  /** When each process died lately. */
+  private readonly deaths = new Map<ProcessName, readonly number[]>();
   private ending = false;
   private wasReady = false;
 
@@ -82,12 +83,13 @@ export class Supervisor {
   private childExited(name: ProcessName, code: number | null, signal: NodeJS.Signals | null): void {
     if (this.ending) return;
     const now = performance.now();
-    this.deaths = [...this.deaths.filter((at) => now - at < DEATHS_WINDOW_MS), now];
-    this.logger.error({ child: name, code, signal, deaths: this.deaths.length }, 'process died; starting it again');
-    if (this.deaths.length >= DEATHS_MAX) {
-      this.fail(`${DEATHS_MAX} processes died within ${DEATHS_WINDOW_MS / 1_000} s, the last was ${name}`);
+    const deaths = [...(this.deaths.get(name) ?? []).filter((at) => now - at < DEATHS_WINDOW_MS), now];
+    this.deaths.set(name, deaths);
+    if (deaths.length >= DEATHS_MAX) {
+      this.fail(`the ${name} process died ${DEATHS_MAX} times within ${DEATHS_WINDOW_MS / 1_000} s`);
       return;
     }
+    this.logger.error({ child: name, code, signal, deaths: deaths.length }, 'process died; starting it again');
     this.spawn(name);
   }
 

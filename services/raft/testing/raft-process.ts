@@ -28,9 +28,12 @@ export class RaftProcess {
     (child.stdio[3] as Writable).on('error', () => undefined).write(`${JSON.stringify(this.config)}\n`);
     return new Promise((resolve, reject) => {
       child.stdio[4]?.on('data', (chunk: Buffer) => {
-        const message = JSON.parse(chunk.toString()) as { ready: boolean; error?: string };
-        if (message.ready) resolve();
-        else reject(new Error(message.error));
+        for (const line of chunk.toString().trim().split('\n')) {
+          const message = JSON.parse(line) as { ready: boolean; error?: string };
+          if (message.ready) resolve();
+          else reject(new Error(message.error));
+          this.log += message.error ?? '';
+        }
       });
       child.once('exit', (code) => reject(new Error(`ended with ${String(code)}: ${this.log}`)));
     });
