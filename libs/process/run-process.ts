@@ -101,6 +101,14 @@ function startFailure(error: unknown): unknown {
   return inUse ? new StartError(`${error.message}: does another member use this data directory or address?`) : error;
 }
 
+/** Why a restart would not help, in one line; undefined: nobody foresaw this error. */
+function refusalOf(error: unknown): string | undefined {
+  if (error instanceof StartError) return error.message;
+  // Listening was retried long enough for a predecessor to end, so another member has these sockets.
+  const { code, message } = error as NodeJS.ErrnoException;
+  return code === 'EADDRINUSE' ? `${message}: does another member use this data directory or address?` : undefined;
+}
+
 function stopOnTerm(running: RunningProcess, logger: Logger): void {
   let stopping = false;
   process.on('SIGTERM', () => {
