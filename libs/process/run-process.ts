@@ -91,21 +91,15 @@ async function host(
     stopOnTerm(running, logger);
     tell(supervised, { ready: true, address: running.address });
   } catch (error) {
-    fatal(startFailure(error));
+    fatal(error);
   }
-}
-
-/** Listening was retried long enough for a predecessor to end, so another member has these sockets: no restart mends that. */
-function startFailure(error: unknown): unknown {
-  const inUse = error instanceof Error && (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
-  return inUse ? new StartError(`${error.message}: does another member use this data directory or address?`) : error;
 }
 
 /** Why a restart would not help, in one line; undefined: nobody foresaw this error. */
 function refusalOf(error: unknown): string | undefined {
   if (error instanceof StartError) return error.message;
   // Listening was retried long enough for a predecessor to end, so another member has these sockets.
-  const { code, message } = error as NodeJS.ErrnoException;
+  const { code, message } = (error ?? {}) as NodeJS.ErrnoException;
   return code === 'EADDRINUSE' ? `${message}: does another member use this data directory or address?` : undefined;
 }
 

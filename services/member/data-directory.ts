@@ -1,4 +1,4 @@
-import { accessSync, chmodSync, constants, existsSync, mkdirSync } from 'node:fs';
+import { accessSync, chmodSync, constants, existsSync, mkdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type MemberConfig, PROCESS_NAMES, type ProcessName } from '../../libs/config';
 import { StartError } from '../../libs/process';
@@ -23,10 +23,25 @@ export function prepareDirectories(config: MemberConfig, processes: readonly Pro
 
 function makeDirectory(directory: string): void {
   try {
-    const isNew = mkdirSync(directory, { recursive: true, mode: 0o700 }) !== undefined;
-    if (isNew) chmodSync(directory, 0o700); // the umask may have taken bits away
+    makePath(directory);
     accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (error) {
     throw new StartError(`cannot access data directory: ${(error as Error).message}`);
   }
+}
+
+/** Not `recursive`: Node 20's never returns where the kernel says ENOENT below a directory that exists, as /proc does. */
+function makePath(directory: string): void {
+  if (existsSync(directory)) {
+    if (!statSync(directory).isDirectory()) throw new Error(`${directory} is not a directory`);
+    return;
+  }
+  makePath(dirname(directory));
+  try {
+    mkdirSync(directory, { mode: 0o700 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    return; // another member made it in between
+  }
+  chmodSync(directory, 0o700); // the umask may have taken bits away
 }
