@@ -1,4 +1,6 @@
+import { Client, credentials } from '@grpc/grpc-js';
 import { Etcd3 } from 'etcd3';
+import { encodePutRequest, KV_PATHS } from '../../proto/gen/etcdserverpb';
 import { Cluster, etcdctl } from './support/cluster';
 import { describeWith } from './support/tools';
 import { waitFor } from './support/wait-for';
@@ -6,16 +8,23 @@ import { waitFor } from './support/wait-for';
 const CLIENTS = 100;
 const PUTS = 20_000;
 
+/** Puts from `CLIENTS` concurrent clients through plain grpc-js, spread over the endpoints; rejects at the first error. */
 async function load(endpoints: readonly string[]): Promise<void> {
-  const clients = endpoints.map((endpoint) => new Etcd3({ hosts: `http://${endpoint}` }));
+  const clients = endpoints.map((endpoint) => new Client(endpoint, credentials.createInsecure()));
+  const value = Buffer.alloc(256, 'x');
+  const bytes = (message: Buffer): Buffer => message;
   let next = 0;
-  const one = async (client: Etcd3 | undefined): Promise<void> => {
-    while (next < PUTS) {
-      const at = next++;
-      await client?.put(`load/${at}`).value('x'.repeat(256));
-    }
+  const put = (client: Client, key: string): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const request = Buffer.from(encodePutRequest({ key: Buffer.from(key), value }));
+      client.makeUnaryRequest(KV_PATHS.Put, bytes, bytes, request, (error) =>
+        error === null ? resolve() : reject(error),
+      );
+    });
+  const one = async (client: Client): Promise<void> => {
+    while (next < PUTS) await put(client, `load/${next++}`);
   };
-  await Promise.all(Array.from({ length: CLIENTS }, (_, at) => one(clients[at % clients.length])));
+  await Promise.all(Array.from({ length: CLIENTS }, (_, at) => one(clients[at % clients.length] as Client)));
   for (const client of clients) client.close();
 }
 
