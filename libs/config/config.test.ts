@@ -150,6 +150,7 @@ describe('member configuration', () => {
     [['--cipher-suites=ROT13'], /unexpected TLS cipher suite/],
     [['--bcrypt-cost=3'], /from 4 to 31/],
     [['--auto-compaction-retention=soon'], /is not a duration/],
+    [['--event-bus=nats://127.0.0.1:4222'], /is not supported/],
     [['--log-level=loud'], /--log-level/],
     [['--storage-address=here'], /must be unix:PATH or tcp:HOST:PORT/],
   ])('%j is one clear error', (argv, message) => {

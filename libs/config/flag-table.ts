@@ -28,7 +28,7 @@ const MEMBER: readonly Row[] = [
   ['name', 'string', 'default', 'used', 'Human-readable name for this member.'],
   ['data-dir', 'string', '', 'used', 'Path to the data directory (default: ${name}.etcd).'],
   ['wal-dir', 'string', '', 'used', 'Path to a directory for the write-ahead log (default: <data-dir>/member/wal).'],
-  ['snapshot-count', 'int', '10000', 'used', 'Number of committed entries between snapshots.'],
+  ['snapshot-count', 'int', '10000', 'harmless', 'Number of committed entries between snapshots.'],
   ['heartbeat-interval', 'int', '100', 'used', 'Time (in milliseconds) of a heartbeat interval.'],
   ['election-timeout', 'int', '1000', 'used', 'Time (in milliseconds) for an election to time out.'],
   ['initial-election-tick-advance', 'bool', 'true', 'used', 'Fast-forward the first election tick at start.'],
@@ -142,7 +142,7 @@ const AUTH: readonly Row[] = [
 
 const MONITORING: readonly Row[] = [
   ['enable-pprof', 'bool', 'false', 'harmless', 'Profiling over HTTP.'],
-  ['metrics', 'string', 'basic', 'used', "'basic' or 'extensive'."],
+  ['metrics', 'string', 'basic', 'harmless', "'basic' or 'extensive'."],
   ['listen-metrics-urls', 'strings', '', 'used', 'URLs that serve only /metrics and health.'],
   ['logger', 'string', 'zap', 'harmless', 'Logger; there is one.'],
   ['log-outputs', 'strings', 'default', 'harmless', 'Where logs go; so far standard error.'],
@@ -173,14 +173,14 @@ const MONITORING: readonly Row[] = [
 const FEATURES: readonly Row[] = [
   ['corrupt-check-time', 'duration', '0s', 'refused', 'Interval of corruption checks.'],
   ['compact-hash-check-time', 'duration', '1m', 'harmless', 'Interval of compaction hash checks.'],
-  ['compaction-batch-limit', 'int', '1000', 'used', 'Revisions deleted in one compaction slice.'],
-  ['compaction-sleep-interval', 'duration', '10ms', 'used', 'Pause between compaction slices.'],
+  ['compaction-batch-limit', 'int', '1000', 'harmless', 'Revisions deleted in one compaction slice.'],
+  ['compaction-sleep-interval', 'duration', '10ms', 'harmless', 'Pause between compaction slices.'],
   ['watch-progress-notify-interval', 'duration', '10m', 'used', 'Interval of progress notifications.'],
-  ['warning-apply-duration', 'duration', '100ms', 'used', 'Log applies slower than this.'],
+  ['warning-apply-duration', 'duration', '100ms', 'harmless', 'Log applies slower than this.'],
   ['bootstrap-defrag-threshold-megabytes', 'int', '0', 'harmless', 'Defragment at start above this much free space.'],
   ['max-learners', 'int', '1', 'used', 'Most learners of a cluster.'],
   ['downgrade-check-time', 'duration', '5s', 'harmless', 'Interval of downgrade checks.'],
-  ['snapshot-catchup-entries', 'int', '5000', 'used', 'Entries kept for slow followers.'],
+  ['snapshot-catchup-entries', 'int', '5000', 'harmless', 'Entries kept for slow followers.'],
 ];
 
 const UNSAFE: readonly Row[] = [

@@ -55,6 +55,7 @@ export function memberConfig(values: FlagValues): MemberConfig {
   checkUnbuilt(values, warnings);
   const gates = featureGates(values, warnings);
   const v = new Values(values);
+  checkEventBus(v);
   const name = v.text('name');
   const urls = urlsOf(v);
   cipherSuites(v.text('cipher-suites')); // a wrong name is an error even while TLS is off
@@ -129,6 +130,12 @@ export function memberConfig(values: FlagValues): MemberConfig {
     log: { level: logLevel(v), format: oneOf(v, 'log-format', ['json', 'console']) },
     warnings,
   };
+}
+
+/** A bus that is not built yet must not look as if it were in use. */
+function checkEventBus(v: Values): void {
+  const bus = v.text('event-bus');
+  if (bus !== 'grpc') throw new ConfigError(`--event-bus ${bus} is not supported by this version of Hexad (only grpc)`);
 }
 
 /** The document for one process. */

@@ -14,6 +14,8 @@ const LEVELS: Readonly<Record<string, string>> = {
   debug: 'debug',
 };
 
+const FATAL = 60;
+
 /** What must never reach a log line, wherever it stands in the logged object. */
 const SECRETS = [
   'password',
@@ -35,21 +37,19 @@ export function createLogger(process_: string, level: string, member: string): L
       messageKey: 'msg',
       timestamp: () => `,"ts":"${new Date().toISOString()}"`,
       formatters: { level: (label) => ({ level: label }) },
-      mixin: () => ({ caller: callerOf(new Error().stack) }),
+      mixin: (_, level) => ({ caller: callerOf(new Error().stack, level === FATAL ? 4 : 3) }),
       redact: { paths: SECRETS, censor: '[redacted]' },
     },
     pino.destination({ fd: 2, sync: true }),
   );
 }
 
-/** `dir/file.js:line` of the first frame outside this file and pino. */
-function callerOf(stack: string | undefined): string {
-  for (const line of (stack ?? '').split('\n').slice(1)) {
-    if (line.includes('/node_modules/') || line.includes(__filename)) continue;
-    const match = /\(?(\/[^()]+):(\d+):\d+\)?$/.exec(line);
-    if (match === null) continue;
-    const [, file = '', row = ''] = match;
-    return `${basename(dirname(file))}/${basename(file)}:${row}`;
-  }
-  return 'unknown';
+/**
+ * `dir/file.js:line` of whoever logs. By depth, not by file: in a bundle pino and everything else is one file. Above the caller
+ * are our mixin, pino's write and its level method, which for fatal is wrapped once more.
+ */
+function callerOf(stack: string | undefined, depth: number): string {
+  const frame = (stack ?? '').split('\n')[1 + depth] ?? '';
+  const [, file, row] = /\(?(\/[^()]+):(\d+):\d+\)?$/.exec(frame) ?? [];
+  return file === undefined ? 'unknown' : `${basename(dirname(file))}/${basename(file)}:${row ?? ''}`;
 }

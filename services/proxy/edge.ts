@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { Errors, type RpcError } from '../../libs/errors';
 import { parseAddress, type Logger } from '../../libs/process';
 import type { ProcessConfig } from '../../libs/config';
+import { decodeTrace } from '../../libs/telemetry';
 import type { UnaryRequest } from './requests';
 import { AUTH_PATHS, LEASE_PATHS } from '../../proto/gen/hexad';
 import { authRoutes } from './auth-routes';
@@ -168,8 +169,10 @@ type SlowArguments = [request: UnaryRequest, tookMs: number, error: RpcError | u
 
 /** Never the request's contents: keys, values and passwords stay out of the log. */
 function logSlow(logger: Logger, ...[request, tookMs, error]: SlowArguments): void {
+  const trace = decodeTrace(request.trace);
   logger.warn(
     {
+      ...(trace && { 'trace-id': trace.traceId }),
       'response type': request.stats.path,
       remote: request.call.connection.remoteAddress,
       'time spent': `${tookMs.toFixed(3)}ms`,

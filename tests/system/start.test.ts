@@ -167,7 +167,7 @@ describe('a member', () => {
         expect.objectContaining({
           level: expect.stringMatching(/^[a-z]+$/),
           ts: expect.any(String),
-          caller: expect.any(String),
+          caller: expect.stringMatching(/^\w+\/main\.js:\d+$/),
           msg: expect.any(String),
           process: expect.any(String),
         }),

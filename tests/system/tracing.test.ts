@@ -32,7 +32,11 @@ describe('tracing', () => {
   beforeAll(async () => {
     sink = new OtlpSink();
     const endpoint = await sink.start();
-    cluster = await Cluster.start({ members: 3, env: { OTEL_EXPORTER_OTLP_ENDPOINT: `http://${endpoint}` } });
+    cluster = await Cluster.start({
+      members: 3,
+      flags: ['--warning-unary-request-duration=1us'],
+      env: { OTEL_EXPORTER_OTLP_ENDPOINT: `http://${endpoint}` },
+    });
   }, 60_000);
   afterAll(async () => {
     await cluster?.destroy();
@@ -55,6 +59,7 @@ describe('tracing', () => {
     );
     const root = sink.spans.find(({ traceId, service }) => traceId === TRACE_ID && service === 'hexad-proxy');
     expect(root).toMatchObject({ name: 'etcdserverpb.KV/Put', parentSpanId: '00f067aa0ba902b7' });
+    expect(follower.log).toContain(`"trace-id":"${TRACE_ID}"`);
   }, 30_000);
 
   test('exports the spans of a range', async () => {
