@@ -10,6 +10,7 @@ import {
 import { createLogger } from '../../libs/process';
 import { generateCertificates } from './auto-tls';
 import { prepareDirectories } from './data-directory';
+import { withRecordedIdentity } from './recorded-identity';
 import { type ProcessRow, Supervisor } from './supervisor';
 
 /** Reads the command line, or the file it names, and the environment. Throws UsageError and ConfigError. */
@@ -27,7 +28,8 @@ export interface MemberEvents {
 }
 
 /** Starts a member under this process; the caller decides what signals do. Throws StartError. */
-export async function startMember(config: MemberConfig, events: MemberEvents): Promise<Supervisor> {
+export async function startMember(wanted: MemberConfig, events: MemberEvents): Promise<Supervisor> {
+  const config = withRecordedIdentity(wanted);
   const logger = createLogger('member', config.log.level, config.name);
   for (const warning of config.warnings) logger.warn(warning);
   prepareDirectories(config);
