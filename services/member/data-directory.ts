@@ -1,4 +1,4 @@
-import { accessSync, chmodSync, constants, existsSync, mkdirSync, statSync } from 'node:fs';
+import { accessSync, chmodSync, constants, existsSync, mkdirSync, rmdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type MemberConfig, PROCESS_NAMES, type ProcessName } from '../../libs/config';
 import { StartError } from '../../libs/process';
@@ -19,6 +19,18 @@ export function prepareDirectories(config: MemberConfig, processes: readonly Pro
   if (data.length > 0) for (const directory of [dataDir, memberDir, ...data]) makeDirectory(directory);
   const sockets = new Set(Object.values(config.addresses).filter((address) => address.startsWith('unix:')));
   for (const address of sockets) makeDirectory(dirname(address.slice('unix:'.length)));
+}
+
+/** Takes the directory of the sockets away after a stop, unless something is left in it. */
+export function removeRunDirectory(config: MemberConfig): void {
+  for (const address of Object.values(config.addresses)) {
+    if (!address.startsWith('unix:')) continue;
+    try {
+      rmdirSync(dirname(address.slice('unix:'.length)));
+    } catch {
+      return; // not empty, not ours, or gone: it does no harm
+    }
+  }
 }
 
 function makeDirectory(directory: string): void {

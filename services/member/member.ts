@@ -9,7 +9,7 @@ import {
 } from '../../libs/config';
 import { createLogger } from '../../libs/process';
 import { generateCertificates } from './auto-tls';
-import { prepareDirectories } from './data-directory';
+import { prepareDirectories, removeRunDirectory } from './data-directory';
 import { withRecordedIdentity } from './recorded-identity';
 import { type ProcessRow, Supervisor } from './supervisor';
 
@@ -40,7 +40,10 @@ export async function startMember(wanted: MemberConfig, events: MemberEvents): P
       events.onReady(rows);
     },
     onLog: (line) => writeLine(line),
-    onEnd: (code, reason) => events.onEnd(code, reason),
+    onEnd: (code, reason) => {
+      removeRunDirectory(config);
+      events.onEnd(code, reason);
+    },
   });
   supervisor.start();
   return supervisor;
