@@ -39,19 +39,6 @@ export function createJwtSigner(spec: JwtSpec): JwtSigner | undefined {
   };
 }
 
-/** The claims of a token that is whole, signed by this method and key and not over; undefined for any other. */
-export async function verifyJwt(spec: JwtSpec, token: string, nowMs: number): Promise<TokenClaims | undefined> {
-  try {
-    const options = { algorithms: [spec.signMethod], currentDate: new Date(nowMs), requiredClaims: ['exp'] };
-    const { payload } = await jose().jwtVerify(token, verificationKey(spec), options);
-    const { username, revision } = payload;
-    return typeof username === 'string' && typeof revision === 'number' ? { username, revision } : undefined;
-  } catch (error) {
-    if (error instanceof jose().errors.JOSEError) return undefined;
-    throw error;
-  }
-}
-
 function isHmac(spec: JwtSpec): boolean {
   return spec.signMethod.startsWith('HS');
 }
@@ -68,12 +55,6 @@ function signingKey(spec: JwtSpec): SigningKey | undefined {
     throw new AuthTokenError('--auth-token: public and private keys do not match');
   }
   return key;
-}
-
-function verificationKey(spec: JwtSpec): SigningKey {
-  const { publicKeyFile, privateKeyFile } = spec;
-  if (isHmac(spec)) return readKey(privateKeyFile === '' ? publicKeyFile : privateKeyFile);
-  return publicKey(publicKeyFile === '' ? privateKeyFile : publicKeyFile);
 }
 
 function publicKey(file: string): KeyObject {

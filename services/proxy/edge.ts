@@ -7,7 +7,7 @@ import type { UnaryRequest } from './requests';
 import { AUTH_PATHS, LEASE_PATHS } from '../../proto/gen/hexad';
 import { authRoutes } from './auth-routes';
 import { Authenticator } from './auth/authenticator';
-import { createJwtVerifier } from './auth/jwt';
+import { createJwtVerifier } from '../../libs/auth-token';
 import { clusterRoutes } from './cluster';
 import { electionRoutes } from './concurrency/election';
 import { lockRoutes } from './concurrency/lock';

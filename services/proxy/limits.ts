@@ -17,7 +17,6 @@ export const Limits = {
   ownChangeSeenMs: 1_000,
   /** Requests that wait for a token's entry to be applied here. */
   tokenWaitersMax: 1_024,
-  jwtCacheEntriesMax: 4_096,
   watchSessionsMax: 1_000_000,
   /** Requests of one watch stream that wait for a permission check. */
   watchRequestsMax: 4_096,

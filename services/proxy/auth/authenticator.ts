@@ -5,7 +5,7 @@ import { createIdentity, type Identity, NOBODY } from '../identity';
 import { Limits } from '../limits';
 import type { MemberView } from '../member-view';
 import type { CallMetadata } from './call-metadata';
-import type { JwtVerifier } from './jwt';
+import type { JwtVerifier } from '../../../libs/auth-token';
 import { TokenTable, tokenIndex } from './tokens';
 
 export type Resolution = Identity | RpcError;

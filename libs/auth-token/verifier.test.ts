@@ -2,8 +2,7 @@ import { createHmac, generateKeyPairSync, sign } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type JwtSpec, parseAuthToken } from '../../../libs/auth-token';
-import { createJwtVerifier, type JwtVerifier } from './jwt';
+import { createJwtVerifier, type JwtSpec, type JwtVerifier, parseAuthToken } from '.';
 
 let directory = '';
 beforeAll(() => {

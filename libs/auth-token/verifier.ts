@@ -1,7 +1,7 @@
 import { constants, createHmac, createPublicKey, type KeyObject, timingSafeEqual, verify } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { AuthTokenError, type JwtSpec } from '../../../libs/auth-token';
-import { Limits } from '../limits';
+import type { JwtSpec } from './jwt';
+import { AuthTokenError } from './spec';
 
 /** Claims of etcd's tokens: who, at which revision of the auth store, until when (seconds since 1970). */
 export interface JwtClaims {
@@ -15,12 +15,15 @@ export interface JwtVerifier {
   verify(token: string, nowMs: number): JwtClaims | undefined;
 }
 
+/** Checked tokens remembered; when full, all are forgotten and checked again. */
+const CACHE_ENTRIES_MAX = 4_096;
+
 type CheckSignature = (signed: Buffer, signature: Buffer) => boolean;
 
 /**
  * The verifier of a `jwt` specification; the method is fixed by it, never by the token. Throws AuthTokenError when the
- * key's file can't be read or is no key. (libs/auth-token's own check asks `jose`, which answers later; the edge decides in
- * place, once per token.)
+ * key's file can't be read or is no key. It checks with `node:crypto` rather than `jose`, which answers later: the edge
+ * decides in place, once per token.
  */
 export function createJwtVerifier(spec: JwtSpec): JwtVerifier {
   const { signMethod, publicKeyFile, privateKeyFile } = spec;
@@ -61,7 +64,7 @@ class CachingVerifier implements JwtVerifier {
   }
 
   private remember(token: string, claims: JwtClaims): JwtClaims {
-    if (this.seen.size >= Limits.jwtCacheEntriesMax) this.seen.clear();
+    if (this.seen.size >= CACHE_ENTRIES_MAX) this.seen.clear();
     this.seen.set(token, claims);
     return claims;
   }
