@@ -6,23 +6,27 @@ import { encodeState, STATE_KEY, type State, sealSmall } from './schema';
 import type { Versions } from './versions';
 
 /**
- * Writes a frozen generation, and the state that goes with it, as one commit. Nothing else is being committed, so the
- * engine shows everything that came before.
+ * Writes a frozen generation, rows that the Latest table lacks (`allLatest`: all of them) and the state that goes with
+ * these, as one commit. Nothing else is being committed, so the engine shows everything that came before.
  */
-export function writeGeneration(versions: Versions, generation: Generation, stateOf: () => State): Promise<void> {
-  const { engine, environment, longKeys } = versions;
+export function writeGeneration(
+  versions: Versions,
+  generation: Generation,
+  stateOf: () => State,
+  allLatest: boolean,
+): Promise<void> {
+  const { engine, environment, longKeys, latestRows } = versions;
   const batch = engine.batch();
   longKeys.beginBatch();
   const live = deleteDeadHistory(engine, batch, generation);
-  const gone = deleteDeadTombstones(versions, batch, generation);
-  for (const [text, version] of generation.latest.entries())
-    if (!gone.has(text)) longKeys.put(batch, version.key, version.bytes);
+  deleteDeadTombstones(versions, batch, generation);
+  latestRows.write((version) => longKeys.put(batch, version.key, version.bytes), versions.revision, allLatest);
   appendBlocks(batch, live);
   for (const [, { key, value }] of generation.small.entries()) {
     if (value === undefined) batch.delete(Table.Small, key);
     else batch.put(Table.Small, key, sealSmall(key, value, environment));
   }
-  // Last, since writing long keys takes node ids.
+  // Last, since writing long keys takes node ids and rows of Latest move its revision.
   batch.put(Table.Small, STATE_KEY, sealSmall(STATE_KEY, encodeState(stateOf()), environment));
   return batch.commit();
 }
@@ -45,22 +49,20 @@ function deleteDeadHistory(engine: Engine, batch: Batch, { dead, history }: Gene
   });
 }
 
-/** Deletes rows in Latest of dead tombstones that are still the last version; gives the keys (latin1) it deleted. */
-function deleteDeadTombstones(versions: Versions, batch: Batch, generation: Generation): ReadonlySet<string> {
-  const { environment, longKeys } = versions;
+/** Deletes rows in Latest of dead tombstones that are still the last version of their key. */
+function deleteDeadTombstones(versions: Versions, batch: Batch, generation: Generation): void {
+  const { environment, longKeys, latestRows } = versions;
   const gone = new Set<string>();
   for (const tombstone of generation.deadTombstones) {
     const text = environment.latin1(tombstone.key);
-    if (gone.has(text) || !isLast(versions, generation, text, tombstone)) continue;
+    if (gone.has(text) || !isLast(versions, text, tombstone)) continue;
     longKeys.delete(batch, tombstone.key);
+    latestRows.bury(text, tombstone);
     gone.add(text);
   }
-  return gone;
 }
 
-function isLast(versions: Versions, generation: Generation, text: string, tombstone: Version): boolean {
-  const written = generation.latest.get(text);
-  if (written !== undefined) return comparePlaces(placeOf(written), placeOf(tombstone)) === 0;
-  const record = versions.longKeys.get(tombstone.key);
-  return record !== undefined && comparePlaces(placeOf(versions.decodeLatest(record)), placeOf(tombstone)) === 0;
+function isLast(versions: Versions, text: string, tombstone: Version): boolean {
+  const last = versions.latestOf(tombstone.key, text);
+  return last !== undefined && comparePlaces(placeOf(last), placeOf(tombstone)) === 0;
 }

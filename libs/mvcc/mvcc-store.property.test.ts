@@ -2,6 +2,7 @@ import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { Table } from './engine';
 import type { Environment } from './environment';
+import type { LatestLimits } from './latest-rows';
 import { openMvccStore } from './mvcc-store';
 import { SimulatedDisk } from './simulated-engine';
 import { type ModelVersion, SlowModel } from './slow-model';
@@ -81,14 +82,23 @@ function query(overrides: Partial<RangeQuery>): RangeQuery {
   };
 }
 
+/** From "Latest is complete with every commit" to "far behind, and caught up row by row". */
+const latestLimits = fc.record({
+  rows: fc.integer({ min: 1, max: 8 }),
+  bytes: fc.constantFrom(100, 1e9),
+  commitsPerRound: fc.integer({ min: 1, max: 4 }),
+  rowsPerCommitMin: fc.integer({ min: 1, max: 3 }),
+});
+
 interface Rig {
+  readonly latest: LatestLimits;
   readonly disk: SimulatedDisk;
   store: Store;
   readonly model: SlowModel;
   index: number;
 }
 
-function open(disk: SimulatedDisk): Store {
+function open(disk: SimulatedDisk, latest: LatestLimits): Store {
   const onFatal = (error: unknown): void => {
     throw error;
   };
@@ -96,6 +106,7 @@ function open(disk: SimulatedDisk): Store {
     flushBytes: 1e9,
     flushVersions: 1e9,
     overlayBytesMax: 1e9,
+    latest,
     onFatal,
   });
 }
@@ -197,7 +208,7 @@ async function run(rig: Rig, current: Step): Promise<void> {
       await flushed;
       expect(store.durable).toEqual({ index: rig.index, term: rig.index === 0 ? 0 : 1 });
       rig.disk.crash();
-      rig.store = open(rig.disk);
+      rig.store = open(rig.disk, rig.latest);
       expect(rig.store.applied.index).toBe(rig.index);
     }
   }
@@ -255,9 +266,23 @@ function compareHistory({ store, model }: Rig): void {
   }
 }
 
+/** A clean end, after which Latest is complete. */
+async function close(rig: Rig): Promise<void> {
+  let closed = false;
+  const closing = rig.store.close().then(() => {
+    closed = true;
+  });
+  while (!closed) {
+    rig.disk.sync();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  await closing;
+}
+
 async function finishCompaction(rig: Rig): Promise<void> {
   while (!rig.store.compactSlice(3)) await run(rig, { kind: 'sync' });
-  await run(rig, { kind: 'reopen' });
+  await close(rig);
+  rig.store = open(rig.disk, rig.latest);
   expect(rig.store.isCompacting).toBe(false);
 }
 
@@ -295,18 +320,22 @@ function compareRemains({ disk, store, model }: Rig): void {
 
 test('answers as the slow model does, through flushes, compactions and crashes', async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 60, size: 'max' }), async (steps) => {
-      const disk = new SimulatedDisk();
-      disk.autoSync = false;
-      const rig: Rig = { disk, store: open(disk), model: new SlowModel(), index: 0 };
-      for (const current of steps) await run(rig, current);
-      compareAll(rig);
-      await run(rig, { kind: 'reopen' });
-      compareAll(rig);
-      await finishCompaction(rig);
-      compareAll(rig);
-      compareRemains(rig);
-    }),
+    fc.asyncProperty(
+      fc.array(step, { minLength: 1, maxLength: 60, size: 'max' }),
+      latestLimits,
+      async (steps, latest) => {
+        const disk = new SimulatedDisk();
+        disk.autoSync = false;
+        const rig: Rig = { latest, disk, store: open(disk, latest), model: new SlowModel(), index: 0 };
+        for (const current of steps) await run(rig, current);
+        compareAll(rig);
+        await run(rig, { kind: 'reopen' });
+        compareAll(rig);
+        await finishCompaction(rig);
+        compareAll(rig);
+        compareRemains(rig);
+      },
+    ),
     { numRuns: 60 },
   );
 }, 60_000);
@@ -316,10 +345,11 @@ test('a crash leaves exactly what was applied up to the durable index', async ()
     fc.asyncProperty(
       fc.array(step, { minLength: 1, maxLength: 40, size: 'max' }),
       fc.infiniteStream(fc.boolean()),
-      async (steps, syncs) => {
+      latestLimits,
+      async (steps, syncs, latest) => {
         const disk = new SimulatedDisk();
         disk.autoSync = false;
-        const rig: Rig = { disk, store: open(disk), model: new SlowModel(), index: 0 };
+        const rig: Rig = { latest, disk, store: open(disk, latest), model: new SlowModel(), index: 0 };
         // The model at each index, as its lists of versions only grow.
         const marks = [{ revision: 1, compactRevision: -1, versions: 0 }];
         for (const current of steps) {
@@ -335,7 +365,7 @@ test('a crash leaves exactly what was applied up to the durable index', async ()
         }
         const { index } = rig.store.durable;
         disk.crash();
-        rig.store = open(disk);
+        rig.store = open(disk, latest);
         expect(rig.store.applied.index).toBe(index);
         const mark = marks[index];
         if (mark === undefined) throw new Error('each index has a mark');

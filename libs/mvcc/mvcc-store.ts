@@ -3,6 +3,7 @@ import type { Engine } from './engine';
 import { assert, type Environment } from './environment';
 import { writeGeneration } from './flush';
 import { hashKv } from './hash-kv';
+import type { LatestLimits } from './latest-rows';
 import { encodeRangeResponse, failed, findRange, findRangeSliced, type RangeFound } from './range';
 import type { Version } from './record';
 import { decodeState, EMPTY_STATE, STATE_KEY, type State } from './schema';
@@ -42,6 +43,7 @@ export interface StoreOptions {
   readonly flushVersions: number;
   /** The store is overloaded when this much is not durable. */
   readonly overlayBytesMax: number;
+  readonly latest: LatestLimits;
   /** A commit failed; the process must end. */
   readonly onFatal: (error: unknown) => void;
 }
@@ -71,7 +73,7 @@ class MvccStore implements Store {
   ) {
     const row = readSmall(engine, STATE_KEY, environment);
     const state = row === undefined ? EMPTY_STATE : decodeState(row);
-    this.versions = new Versions(engine, environment, state);
+    this.versions = new Versions(engine, environment, state, options.latest);
     this.writer = new Writer(this.versions, environment);
     this.compaction = new Compaction(this.versions, state);
     this.position = state.applied;
@@ -226,11 +228,15 @@ class MvccStore implements Store {
   }
 
   startFlush(): void {
-    if (!this.dirty || !this.sealed || this.commit !== undefined || this.failure !== undefined) return;
+    if (this.dirty) this.startCommit(false);
+  }
+
+  private startCommit(allLatest: boolean): void {
+    if (!this.sealed || this.commit !== undefined || this.failure !== undefined) return;
     this.dirty = false;
     const position = this.position;
     const generation = this.versions.freeze();
-    this.commit = writeGeneration(this.versions, generation, () => this.state()).then(
+    this.commit = writeGeneration(this.versions, generation, () => this.state(), allLatest).then(
       () => {
         this.versions.dropFlushing();
         this.commit = undefined;
@@ -272,7 +278,16 @@ class MvccStore implements Store {
 
   async close(): Promise<void> {
     await this.flush();
+    await this.catchUpLatest();
     await this.engine.close();
+  }
+
+  /** Brings Latest up to date, so that the next start need not. */
+  private async catchUpLatest(): Promise<void> {
+    while (this.versions.latestRows.size > 0) {
+      this.startCommit(true);
+      await this.commit;
+    }
   }
 
   private finishWrite(): RevisionChanges | undefined {
@@ -311,6 +326,7 @@ class MvccStore implements Store {
       compactCursor: this.compaction.cursor,
       applied: this.position,
       nextNode: this.versions.longKeys.nextNode,
+      indexedRevision: this.versions.latestRows.indexedRevision,
     };
   }
 }

@@ -22,10 +22,11 @@ export class OrderedKeys {
     return new KeyWalk(this.buckets, from, to, reverse);
   }
 
-  private settle(): void {
+  /** Puts in order what was added since the last time. */
+  settle(): void {
     const pending = this.pending;
     if (pending.length === 0) return;
-    if (pending.length > this.settled / 8) this.rebuild();
+    if (pending.length > this.settled) this.rebuild();
     else for (const key of pending) this.insert(key);
     this.settled += pending.length;
     this.pending = [];

@@ -23,6 +23,11 @@ export class OverlayRows<V> {
     return this.rows.entries();
   }
 
+  /** Puts what was added since the last time in order now: work that the next walk would find as a heap. */
+  settle(): void {
+    this.order.settle();
+  }
+
   walk(start: string | undefined, end: string | undefined, reverse: boolean): KeyWalk {
     return this.order.walk(start, end, reverse);
   }

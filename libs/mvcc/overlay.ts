@@ -9,8 +9,6 @@ export interface SmallRow {
 
 /** What one commit will write. While `active` it grows; once frozen it only answers reads until it is durable. */
 export class Generation {
-  /** By key; the last version of each written one. */
-  readonly latest = new OverlayRows<Version>();
   /** Every version made, in order. */
   readonly history: Version[] = [];
   readonly small = new OverlayRows<SmallRow>();

@@ -8,15 +8,16 @@ import type { Position, SmallTableName } from './types';
  *
  * | table   | key                                        | value                                        |
  * | ------- | ------------------------------------------ | -------------------------------------------- |
- * | Latest  | user key, long ones cut (long-keys.ts)     | record of the key's last version, tombstones too, until compacted (record.ts) |
+ * | Latest  | user key, long ones cut (long-keys.ts)     | record of the key's last version as of `indexedRevision` or later, tombstones too, until compacted (record.ts) |
  * | Long    | node id, rest of a long key                | the same                                     |
  * | History | place of the block's first version         | block of records (history-blocks.ts)         |
  * | Small   | table number u8, key                       | CRC-32 of key and value, value               |
  * | Small   | 0                                          | the state row, likewise                      |
  *
- * Version 1 is the first. A change of any form gets a new version and a step in MIGRATIONS that leads to it.
+ * Version 1 is the first; its Latest is complete with every commit. In version 2, Latest may lack what is in history behind
+ * `indexedRevision`. A change of any form gets a new version, and `decodeState` reads the older ones.
  */
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 
 export const SMALL_TABLE_NUMBERS: Readonly<Record<SmallTableName, number>> = {
   lease: 1,
@@ -47,6 +48,8 @@ export interface State {
   readonly compactCursor: Place | undefined;
   readonly applied: Position;
   readonly nextNode: number;
+  /** Latest has the last version of every key as of this revision, or a later one. */
+  readonly indexedRevision: number;
 }
 
 export const EMPTY_STATE: State = {
@@ -56,6 +59,7 @@ export const EMPTY_STATE: State = {
   compactCursor: undefined,
   applied: { index: 0, term: 0 },
   nextNode: 1,
+  indexedRevision: 1,
 };
 
 export function encodeState(state: State): Uint8Array {
@@ -71,6 +75,7 @@ export function encodeState(state: State): Uint8Array {
     applied.index,
     applied.term,
     state.nextNode,
+    state.indexedRevision,
   ];
   const bytes = new Uint8Array(numbers.length * 8);
   let pos = 0;
@@ -92,7 +97,8 @@ export function decodeState(bytes: Uint8Array): State {
   const cursor = { main: reader.next(), sub: reader.next() };
   const applied = { index: reader.next(), term: reader.next() };
   const nextNode = reader.next();
-  if (Number.isNaN(nextNode)) throw new CorruptionError('the state row is too short');
+  const indexedRevision = version === 1 ? revision : reader.next();
+  if (Number.isNaN(nextNode) || Number.isNaN(indexedRevision)) throw new CorruptionError('the state row is too short');
   return {
     revision,
     compactRevision,
@@ -100,6 +106,7 @@ export function decodeState(bytes: Uint8Array): State {
     compactCursor: hasCursor ? cursor : undefined,
     applied,
     nextNode,
+    indexedRevision,
   };
 }
 

@@ -3,6 +3,7 @@ import { assert, CorruptionError, type Environment } from './environment';
 import { comparePlaces, findRecord, HistoryWalk, placeOf } from './history-blocks';
 import { type LongKeyCursor, LongKeyTable } from './long-keys';
 import { firstIndex } from './ordered-keys';
+import { type LatestLimits, LatestRows } from './latest-rows';
 import { Generation } from './overlay';
 import { MergeCursor, type OverlayRows } from './overlay-rows';
 import { decodeRecord, isTombstone, type Place, type Version } from './record';
@@ -19,17 +20,19 @@ export class Versions {
   compactRevision: number;
   readonly longKeys: LongKeyTable;
   private readonly slab = new Slab();
-  private latestOverlays: readonly OverlayRows<Version>[];
+  readonly latestRows: LatestRows;
 
   constructor(
     readonly engine: Engine,
     readonly environment: Environment,
     state: State,
+    latestLimits: LatestLimits,
   ) {
     this.revision = state.revision;
     this.compactRevision = state.compactRevision;
     this.longKeys = new LongKeyTable(engine, environment.latin1, state.nextNode);
-    this.latestOverlays = [this.active.latest];
+    this.latestRows = new LatestRows(latestLimits, state.indexedRevision);
+    this.restoreLatestRows();
   }
 
   /** The active generation becomes the flushing one and a new one takes over. */
@@ -38,14 +41,13 @@ export class Versions {
     const frozen = this.active;
     this.flushing = frozen;
     this.active = new Generation();
-    this.latestOverlays = [this.active.latest, frozen.latest];
     return frozen;
   }
 
   /** The flushing generation is durable in the engine. */
   dropFlushing(): void {
     this.flushing = undefined;
-    this.latestOverlays = [this.active.latest];
+    this.latestRows.committed();
   }
 
   /** The last version of a key, be it a tombstone. */
@@ -55,7 +57,7 @@ export class Versions {
 
   /** The same where the key's latin1 text is known. */
   latestOf(key: Uint8Array, text: string): Version | undefined {
-    const seen = this.overlaid(text);
+    const seen = this.latestRows.get(text);
     if (seen !== undefined) return seen;
     const record = this.longKeys.get(key);
     return record === undefined ? undefined : this.decodeLatest(this.slab.copy(record));
@@ -63,7 +65,7 @@ export class Versions {
 
   /** Like `latest`, but its bytes are valid only until the engine is asked for something else. */
   peek(key: Uint8Array): Version | undefined {
-    const seen = this.overlaid(this.environment.latin1(key));
+    const seen = this.latestRows.get(this.environment.latin1(key));
     if (seen !== undefined) return seen;
     const record = this.longKeys.get(key);
     return record === undefined ? undefined : this.decodeLatest(record);
@@ -71,7 +73,7 @@ export class Versions {
 
   append(text: string, version: Version): void {
     const active = this.active;
-    active.latest.set(text, version);
+    this.latestRows.set(text, version);
     active.history.push(version);
     active.bytes += version.bytes.length + ROW_OVERHEAD_BYTES;
   }
@@ -117,7 +119,7 @@ export class Versions {
 
   /** Last versions (tombstones too) of keys with start ≤ key < end. Must be closed; lives within one turn. */
   scan(start: Uint8Array | undefined, end: Uint8Array | undefined, reverse = false): VersionCursor {
-    return new VersionCursor(this, this.latestOverlays, start, end, reverse);
+    return new VersionCursor(this, this.latestRows.overlays, start, end, reverse);
   }
 
   /** All versions with from ≤ place < end that have not been deleted, in order. `visit` says whether to go on. */
@@ -142,8 +144,14 @@ export class Versions {
     return decodeRecord(record, this.environment, () => 'the last version of a key');
   }
 
-  private overlaid(text: string): Version | undefined {
-    return this.active.latest.get(text) ?? this.flushing?.latest.get(text);
+  /** What the Latest table did not have when the store was closed or its process died is in history. */
+  private restoreLatestRows(): void {
+    const { latin1 } = this.environment;
+    const from = { main: this.latestRows.indexedRevision + 1, sub: 0 };
+    this.walkHistory(from, { main: this.revision + 1, sub: 0 }, (version) => {
+      this.latestRows.set(latin1(version.key), version);
+      return true;
+    });
   }
 
   private walkEngine(from: Place, end: Place, visit: (version: Version) => boolean): boolean {

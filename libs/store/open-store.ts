@@ -17,6 +17,8 @@ export interface StoreFileOptions {
 }
 
 const MEBIBYTE = 1024 * 1024;
+/** What a start after a crash reads again is at most about two rounds: some 100 ms. */
+const LATEST = { rows: 32_768, bytes: 16 * MEBIBYTE, commitsPerRound: 16, rowsPerCommitMin: 1_000 } as const;
 
 /**
  * Opens the store of a member and commits what is pending every `flushIntervalMs`. Throws CorruptionError,
@@ -29,6 +31,7 @@ export function openStore(options: StoreFileOptions): Store {
     flushBytes: options.flushBytes ?? 8 * MEBIBYTE,
     flushVersions: options.flushVersions ?? 2000,
     overlayBytesMax: options.overlayBytesMax ?? 64 * MEBIBYTE,
+    latest: LATEST,
     onFatal: options.onFatal,
   });
   const timer = setInterval(() => store.startFlush(), options.flushIntervalMs ?? 100);

@@ -98,7 +98,8 @@ export class MachineRig {
     const onFatal = (error: unknown): never => {
       throw error;
     };
-    const options = { flushBytes: 1 << 20, flushVersions: 1 << 20, overlayBytesMax: 1 << 24, onFatal };
+    const latest = { rows: 100, bytes: 1 << 20, commitsPerRound: 4, rowsPerCommitMin: 10 };
+    const options = { flushBytes: 1 << 20, flushVersions: 1 << 20, overlayBytesMax: 1 << 24, latest, onFatal };
     this.store = openMvccStore(this.disk.open(), plainEnvironment, options);
     this.state = openState(this.store);
     this.machine = new StateMachine(this.state, new ResponseHeaders(this.identity), this.sink);
