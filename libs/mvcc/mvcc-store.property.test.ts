@@ -88,6 +88,7 @@ const latestLimits = fc.record({
   bytes: fc.constantFrom(100, 1e9),
   commitsPerRound: fc.integer({ min: 1, max: 4 }),
   rowsPerCommitMin: fc.integer({ min: 1, max: 3 }),
+  cacheBytes: fc.constantFrom(0, 1000, 1e9),
 });
 
 interface Rig {

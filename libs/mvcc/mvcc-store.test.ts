@@ -164,7 +164,7 @@ const ETCD_HASH = 629404502;
 const ETCD_HASH_COMPACTED = 1275009229;
 
 describe('a disk that does not keep up or fails', () => {
-  const latest = { rows: 1, bytes: 1e9, commitsPerRound: 1, rowsPerCommitMin: 1 };
+  const latest = { rows: 1, bytes: 1e9, commitsPerRound: 1, rowsPerCommitMin: 1, cacheBytes: 1000 };
   const noTimer = { flushBytes: 1000, flushVersions: 1e9, overlayBytesMax: 3000, latest };
 
   test('makes the store overloaded until enough is durable', async () => {

@@ -284,7 +284,7 @@ class MvccStore implements Store {
 
   /** Brings Latest up to date, so that the next start need not. */
   private async catchUpLatest(): Promise<void> {
-    while (this.versions.latestRows.size > 0) {
+    while (this.versions.latestRows.isBehind) {
       this.startCommit(true);
       await this.commit;
     }

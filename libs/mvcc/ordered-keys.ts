@@ -9,6 +9,10 @@ export class OrderedKeys {
   private pending: string[] = [];
   private settled = 0;
 
+  get size(): number {
+    return this.settled + this.pending.length;
+  }
+
   /** The key must not be in the set. */
   add(key: string): void {
     this.pending.push(key);

@@ -1,13 +1,15 @@
 import { type KeyWalk, OrderedKeys } from './ordered-keys';
 
-/** Rows of one table that are visible and not yet in the engine, by latin1 key. A later write of a key replaces the earlier. */
-export class OverlayRows<V> {
-  private readonly rows = new Map<string, V>();
-  private readonly order = new OrderedKeys();
+/** Rows that lie over those of an engine: keys, and the row of each. */
+export interface OverlaySource<V> {
+  readonly keys: OrderedKeys;
+  get(key: string): V | undefined;
+}
 
-  get size(): number {
-    return this.rows.size;
-  }
+/** Rows of one table that are visible and not yet in the engine, by latin1 key. A later write of a key replaces the earlier. */
+export class OverlayRows<V> implements OverlaySource<V> {
+  private readonly rows = new Map<string, V>();
+  readonly keys = new OrderedKeys();
 
   get(key: string): V | undefined {
     return this.rows.get(key);
@@ -16,20 +18,11 @@ export class OverlayRows<V> {
   set(key: string, row: V): void {
     const before = this.rows.size;
     this.rows.set(key, row);
-    if (this.rows.size !== before) this.order.add(key);
+    if (this.rows.size !== before) this.keys.add(key);
   }
 
   entries(): IterableIterator<[string, V]> {
     return this.rows.entries();
-  }
-
-  /** Puts what was added since the last time in order now: work that the next walk would find as a heap. */
-  settle(): void {
-    this.order.settle();
-  }
-
-  walk(start: string | undefined, end: string | undefined, reverse: boolean): KeyWalk {
-    return this.order.walk(start, end, reverse);
   }
 }
 
@@ -42,7 +35,7 @@ export interface MergeBase {
 }
 
 interface Head<V> {
-  readonly rows: OverlayRows<V>;
+  readonly rows: OverlaySource<V>;
   readonly walk: KeyWalk;
   key: string | undefined;
 }
@@ -58,15 +51,15 @@ export class MergeCursor<V> {
   private baseState: 'unread' | 'row' | 'end' = 'unread';
 
   constructor(
-    overlays: readonly OverlayRows<V>[],
+    overlays: readonly OverlaySource<V>[],
     private readonly base: MergeBase,
     start: string | undefined,
     end: string | undefined,
     private readonly reverse: boolean,
   ) {
     for (const rows of overlays) {
-      if (rows.size === 0) continue;
-      const walk = rows.walk(start, end, reverse);
+      if (rows.keys.size === 0) continue;
+      const walk = rows.keys.walk(start, end, reverse);
       const key = walk.next();
       if (key !== undefined) this.heads.push({ rows, walk, key });
     }

@@ -63,7 +63,7 @@ export class StoreFixture {
       flushBytes: 1e9,
       flushVersions: 1e9,
       overlayBytesMax: 1e9,
-      latest: { rows: 1, bytes: 1e9, commitsPerRound: 1, rowsPerCommitMin: 1 },
+      latest: { rows: 1, bytes: 1e9, commitsPerRound: 1, rowsPerCommitMin: 1, cacheBytes: 1000 },
       onFatal,
     });
   }

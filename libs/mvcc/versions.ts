@@ -5,7 +5,7 @@ import { type LongKeyCursor, LongKeyTable } from './long-keys';
 import { firstIndex } from './ordered-keys';
 import { type LatestLimits, LatestRows } from './latest-rows';
 import { Generation } from './overlay';
-import { MergeCursor, type OverlayRows } from './overlay-rows';
+import { MergeCursor, type OverlaySource } from './overlay-rows';
 import { decodeRecord, isTombstone, type Place, type Version } from './record';
 import type { State } from './schema';
 import { Slab } from './slab';
@@ -183,7 +183,7 @@ export class VersionCursor {
 
   constructor(
     private readonly versions: Versions,
-    overlays: readonly OverlayRows<Version>[],
+    overlays: readonly OverlaySource<Version>[],
     start: Uint8Array | undefined,
     end: Uint8Array | undefined,
     reverse: boolean,

@@ -18,7 +18,13 @@ export interface StoreFileOptions {
 
 const MEBIBYTE = 1024 * 1024;
 /** What a start after a crash reads again is at most about two rounds: some 100 ms. */
-const LATEST = { rows: 32_768, bytes: 16 * MEBIBYTE, commitsPerRound: 16, rowsPerCommitMin: 1_000 } as const;
+const LATEST = {
+  rows: 32_768,
+  bytes: 16 * MEBIBYTE,
+  commitsPerRound: 16,
+  rowsPerCommitMin: 1_000,
+  cacheBytes: 48 * MEBIBYTE,
+} as const;
 
 /**
  * Opens the store of a member and commits what is pending every `flushIntervalMs`. Throws CorruptionError,

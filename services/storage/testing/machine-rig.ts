@@ -98,7 +98,7 @@ export class MachineRig {
     const onFatal = (error: unknown): never => {
       throw error;
     };
-    const latest = { rows: 100, bytes: 1 << 20, commitsPerRound: 4, rowsPerCommitMin: 10 };
+    const latest = { rows: 100, bytes: 1 << 20, commitsPerRound: 4, rowsPerCommitMin: 10, cacheBytes: 1000 };
     const options = { flushBytes: 1 << 20, flushVersions: 1 << 20, overlayBytesMax: 1 << 24, latest, onFatal };
     this.store = openMvccStore(this.disk.open(), plainEnvironment, options);
     this.state = openState(this.store);
