@@ -49,6 +49,8 @@ export const LINK_QUEUE_BYTES_MAX = 128 * MIB;
 export const WATCH_STREAM_QUEUE_BYTES_MAX = 4 * MIB;
 
 // Watch.
+/** How long after its last watcher has gone a hub still follows events. */
+export const WATCH_REST_AFTER_MS = 60_000;
 /** Revisions in one WatchResponse. */
 export const WATCH_BATCH_REVISIONS_MAX = 1000;
 /** Blob of one SnapshotResponse. */

@@ -43,6 +43,7 @@ export class WatchCore {
   private asked: Asked[] = [];
   /** Waiting for the read under way. */
   private reading: Asked[] | undefined;
+  private follows = false;
 
   constructor(limits: WatchLimits = DEFAULT_WATCH_LIMITS) {
     this.state = new HubState(limits);
@@ -76,6 +77,20 @@ export class WatchCore {
     };
   }
 
+  get watchers(): number {
+    return this.state.watchers;
+  }
+
+  /** Whether storage is to send events; the host says so anew when it connects. */
+  get followsEvents(): boolean {
+    return this.follows;
+  }
+
+  /** No watcher has been there for a while: storage need not send events until there is one. */
+  rest(): void {
+    if (this.follows && this.state.watchers === 0) this.follow(false);
+  }
+
   /** Registers a watcher; answered by a `created` delivery, before any event of it. */
   create(connection: number, session: number, create: WatchCreate): void {
     const owner = this.session(connection, session);
@@ -102,6 +117,9 @@ export class WatchCore {
       owner.watchers.set(create.watchId, watcher);
       owner.unsynced += 1;
       this.state.watchers += 1;
+      // Before the store's revision is asked for: storage then sends events from before that revision on. Nothing depends
+      // on it, since a revision that is told without its events is a gap like any other once a watcher has its place.
+      if (!this.follows) this.follow(true);
       this.ask({ kind: 'create', watcher });
     }
   }
@@ -238,6 +256,11 @@ export class WatchCore {
   /** A share of catch-up work, asked for by the output `turn`. */
   turn(): void {
     this.catchUp.turn();
+  }
+
+  private follow(events: boolean): void {
+    this.follows = events;
+    this.state.outputs.push({ kind: 'follow', events });
   }
 
   private session(connection: number, session: number): Session {

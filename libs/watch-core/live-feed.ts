@@ -39,6 +39,7 @@ export class LiveFeed {
 
   batch(batch: LiveBatch): void {
     if (this.state.live < 0) this.attach(batch);
+    if (this.state.placed === 0) this.skip(batch);
     if (this.gap === undefined) this.apply(batch);
     else this.postpone(this.gap, batch);
   }
@@ -81,9 +82,21 @@ export class LiveFeed {
   }
 
   private attach(batch: LiveBatch): void {
-    const start = batch.revisions.length > 0 ? batch.previousRevision : batch.currentRevision;
-    this.state.live = start;
-    this.state.recent.reset(start + 1);
+    this.moveTo(startOf(batch));
+  }
+
+  /** Nobody waits for an event: what the feed did not bring is not read either. Watchers to come find it in history. */
+  private skip(batch: LiveBatch): void {
+    if (this.gap !== undefined) {
+      this.state.outputs.push({ kind: 'cancelHistory', id: this.gap.request });
+      this.gap = undefined;
+    }
+    if (startOf(batch) > this.state.live) this.moveTo(startOf(batch));
+  }
+
+  private moveTo(revision: number): void {
+    this.state.live = revision;
+    this.state.recent.reset(revision + 1);
   }
 
   private apply(batch: LiveBatch): void {
@@ -215,6 +228,11 @@ export class LiveFeed {
       else this.state.joinLive(watcher);
     }
   }
+}
+
+/** The revision after which the batch has everything. */
+function startOf(batch: LiveBatch): number {
+  return batch.revisions.length > 0 ? batch.previousRevision : batch.currentRevision;
 }
 
 function lastOf(batch: LiveBatch): number {

@@ -24,6 +24,8 @@ export class HubState {
   /** Every event up to this revision has been matched; −1 until the live feed has said where it stands. */
   live = -1;
   watchers = 0;
+  /** Watchers that have a place in the order of revisions: all but those whose creation waits for the store's revision. */
+  placed = 0;
   eventsDelivered = 0;
   private lastRequest = 0;
 
@@ -65,6 +67,8 @@ export class HubState {
     const before = watcher.state.at;
     if (before === 'live') watcher.owner.unsynced += 1;
     if (state.at === 'live') watcher.owner.unsynced -= 1;
+    if (before === 'creating') this.placed += 1;
+    if (state.at === 'gone') this.placed -= 1;
     watcher.state = state;
     if (before === 'waiting') this.waiting.left();
   }

@@ -79,7 +79,9 @@ export type WatchOutput =
   | { readonly kind: 'moreHistory'; readonly id: number }
   | { readonly kind: 'cancelHistory'; readonly id: number }
   /** Call `turn` soon, after other work has had its chance. */
-  | { readonly kind: 'turn' };
+  | { readonly kind: 'turn' }
+  /** Tell storage whether to send events or only its current revision. Before this is first said: only the revision. */
+  | { readonly kind: 'follow'; readonly events: boolean };
 
 export interface HistoryRequest {
   readonly id: number;

@@ -58,6 +58,10 @@ const action = fc.oneof(
   { weight: 1, arbitrary: place.map((at) => ({ do: 'requestProgress' as const, ...at })) },
   { weight: 1, arbitrary: fc.nat(40).map((index) => ({ do: 'cancel' as const, index })) },
   { weight: 1, arbitrary: fc.nat(30).map((back) => ({ do: 'compact' as const, back })) },
+  { weight: 3, arbitrary: fc.constant({ do: 'hearWish' as const }) },
+  { weight: 2, arbitrary: fc.constant({ do: 'rest' as const }) },
+  { weight: 1, arbitrary: fc.constant({ do: 'reconnect' as const }) },
+  { weight: 1, arbitrary: place.map((at) => ({ do: 'endSession' as const, ...at })) },
 );
 type Action = typeof action extends fc.Arbitrary<infer A> ? A : never;
 
@@ -106,6 +110,10 @@ function run(sim: HubSimulation, step: Action, watchId: number): void {
   else if (step.do === 'progressDue') sim.core.progressDue(step.connection, step.session);
   else if (step.do === 'requestProgress') sim.core.requestProgress(step.connection, step.session);
   else if (step.do === 'compact') sim.compact(sim.revision - step.back);
+  else if (step.do === 'hearWish') sim.hearWish();
+  else if (step.do === 'rest') sim.core.rest();
+  else if (step.do === 'reconnect') sim.reconnect();
+  else if (step.do === 'endSession') sim.endSession(step.connection, step.session);
   else {
     const stream = [...sim.streams.values()][step.index];
     if (stream !== undefined) sim.core.cancel(stream.connection, stream.session, stream.create.watchId);
@@ -162,24 +170,61 @@ describe('the watch hub', () => {
     },
   );
 
+  const ofKey0 = {
+    connection: 0,
+    session: 0,
+    key: 0,
+    span: 1,
+    start: { kind: 'now' as const },
+    noPut: false,
+    noDelete: false,
+    prevKv: false,
+    progressNotify: false,
+  };
+
+  it('gives what was written between its first creation and the moment storage heard of it', () => {
+    const sim = new HubSimulation(DEFAULT_WATCH_LIMITS);
+    sim.heartbeat();
+    createWatcher(sim, ofKey0, 1);
+    sim.answerStatus();
+    for (let i = 0; i < 2; i += 1) {
+      sim.write([{ key: 0, remove: false }]);
+      sim.hearWish();
+    }
+    sim.publish();
+    sim.settle();
+    const stream = [...sim.streams.values()][0] as Stream; // one was created
+    expect(stream.events).toHaveLength(2);
+    checkStream(sim, stream);
+  });
+
+  it('would fail that test if storage hid what it had not sent', () => {
+    const sim = new HubSimulation(DEFAULT_WATCH_LIMITS, { livePrevious: false, hidesWhatWasNotSent: true });
+    sim.heartbeat();
+    createWatcher(sim, ofKey0, 1);
+    sim.answerStatus();
+    sim.write([{ key: 0, remove: false }]);
+    sim.hearWish();
+    sim.write([{ key: 0, remove: false }]);
+    expect(() => sim.publish()).toThrow('2 events promised, 1 sent');
+  });
+
+  it('reads nothing and keeps nothing while nobody watches', () => {
+    const sim = new HubSimulation(DEFAULT_WATCH_LIMITS);
+    sim.heartbeat();
+    for (let i = 0; i < 10; i += 1) {
+      sim.write([{ key: 0, remove: false }]);
+      sim.publish();
+      sim.heartbeat();
+    }
+    expect(sim.trace).toEqual([]);
+    expect(sim.core.counters).toMatchObject({ windowBytes: 0, liveRevision: sim.revision });
+  });
+
   it('would fail this test if a single event were dropped', () => {
     const sim = new HubSimulation(DEFAULT_WATCH_LIMITS);
     sim.heartbeat();
-    createWatcher(
-      sim,
-      {
-        connection: 0,
-        session: 0,
-        key: 0,
-        span: 1,
-        start: { kind: 'now' },
-        noPut: false,
-        noDelete: false,
-        prevKv: false,
-        progressNotify: false,
-      },
-      1,
-    );
+    createWatcher(sim, ofKey0, 1);
     sim.settle();
     sim.write([{ key: 0, remove: false }]);
     sim.settle();

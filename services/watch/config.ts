@@ -1,5 +1,5 @@
 import type { ProcessConfig } from '../../libs/config';
-import { WATCH_BATCH_REVISIONS_MAX, WATCH_PROGRESS_INTERVAL_MS_MIN } from '../../libs/limits';
+import { WATCH_BATCH_REVISIONS_MAX, WATCH_PROGRESS_INTERVAL_MS_MIN, WATCH_REST_AFTER_MS } from '../../libs/limits';
 import { DEFAULT_WATCH_LIMITS, type WatchLimits } from '../../libs/watch-core';
 
 export interface WatchConfig {
@@ -8,6 +8,8 @@ export interface WatchConfig {
   /** Progress notifications: this long plus up to a tenth. */
   readonly progressIntervalMs: number;
   readonly core: WatchLimits;
+  /** How long after its last watcher has gone the hub still follows events: clients that come back find them in memory. */
+  readonly restAfterMs: number;
   /** A proxy that lets more than this wait gets no catch-up until it has drained. */
   readonly queueBytesSoft: number;
   /** A proxy that lets more than this wait is disconnected. */
@@ -26,6 +28,7 @@ export function watchConfig(config: ProcessConfig): WatchConfig {
     clusterId: BigInt(`0x${config.clusterId}`),
     memberId: BigInt(`0x${config.memberId}`),
     progressIntervalMs: Math.max(config.timing.watchProgressNotifyMs, WATCH_PROGRESS_INTERVAL_MS_MIN),
+    restAfterMs: WATCH_REST_AFTER_MS,
     core: {
       ...DEFAULT_WATCH_LIMITS,
       sliceRevisionsMax: WATCH_BATCH_REVISIONS_MAX,

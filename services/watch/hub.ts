@@ -13,6 +13,7 @@ import type { WatchConfig } from './config';
 import { HistoryReader } from './history-reader';
 import { ProgressTimers } from './progress-timers';
 import { ProxyConnection } from './proxy-connection';
+import { RestTimer } from './rest-timer';
 
 const NO_BYTES = new Uint8Array(0);
 const RETRY_MS = 50;
@@ -30,6 +31,8 @@ export class Hub {
   private readonly proxies = new Map<number, ProxyConnection>();
   private readonly history: HistoryReader;
   private readonly timers: ProgressTimers;
+  private readonly restTimer: RestTimer;
+  private wishChanged: () => void = () => undefined;
   private raftTerm = 0;
   private lastConnection = 0;
   private dispatching = false;
@@ -59,6 +62,19 @@ export class Hub {
       this.core.progressDue(connection, session);
       this.dispatch();
     });
+    this.restTimer = new RestTimer(config.restAfterMs, () => {
+      this.core.rest();
+      this.dispatch();
+    });
+  }
+
+  /** Whether storage is to send events: not while nobody watches. */
+  get wantsEvents(): boolean {
+    return this.core.followsEvents;
+  }
+
+  onWishChanged(callback: () => void): void {
+    this.wishChanged = callback;
   }
 
   get counters(): WatchCounters {
@@ -97,6 +113,7 @@ export class Hub {
 
   close(): void {
     this.timers.close();
+    this.restTimer.stop();
     this.history.close();
     for (const proxy of this.proxies.values()) proxy.close();
   }
@@ -140,6 +157,7 @@ export class Hub {
       for (const output of outputs) this.perform(output);
     }
     this.dispatching = false;
+    this.restTimer.watchers(this.core.watchers);
     this.limitQueues();
   }
 
@@ -159,6 +177,9 @@ export class Hub {
         return;
       case 'cancelHistory':
         this.history.cancel(output.id);
+        return;
+      case 'follow':
+        this.wishChanged();
         return;
       case 'turn':
         setImmediate(() => {

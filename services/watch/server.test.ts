@@ -11,7 +11,13 @@ let hub: RunningProcess;
 let client: HubClient;
 let address: Address;
 
-async function start(overrides: { progressMs?: number; memory?: number } = {}): Promise<void> {
+interface Overrides {
+  progressMs?: number;
+  memory?: number;
+  restAfterMs?: number;
+}
+
+async function start(overrides: Overrides = {}): Promise<void> {
   storage = new FakeStorage();
   await storage.start();
   address = { kind: 'unix', path: join(storage.directory, 'watch.sock') };
@@ -20,14 +26,26 @@ async function start(overrides: { progressMs?: number; memory?: number } = {}): 
     `--watch-progress-notify-interval=${overrides.progressMs ?? 600_000}ms`,
     `--watch-memory-max-bytes=${overrides.memory ?? 512 * 1024 * 1024}`,
   ]);
-  hub = await startWatch({
+  const context = {
     config,
     logger: createLogger('watch', 'error', 'm1'),
-    fatal: (error) => {
+    fatal: (error: unknown): never => {
       throw error;
     },
-  });
+  };
+  const { restAfterMs } = overrides;
+  hub = await startWatch(context, restAfterMs === undefined ? {} : { restAfterMs });
   client = new HubClient(address);
+}
+
+/** Resolves when storage has heard what the hub wants and `done` holds. */
+function wish(done: () => boolean): Promise<void> {
+  return new Promise((resolve) => {
+    storage.onWish = () => {
+      if (done()) resolve();
+    };
+    if (storage.heard > 0 && done()) resolve();
+  });
 }
 
 afterEach(async () => {
@@ -88,6 +106,38 @@ describe('the watch process', () => {
     storage.write('k', '3');
     await client.until(() => client.events(1, 1).length === 3);
     expect(client.events(1, 1)).toEqual(['k=1', 'k=2', 'k=3']);
+  });
+
+  it('wants events from storage only while somebody watches, and for a while after', async () => {
+    await start({ restAfterMs: 20 });
+    await wish(() => true);
+    expect(storage.following).toBe(0);
+    for (let i = 0; i < 5; i += 1) storage.write('k', 'unseen');
+    storage.heartbeat();
+    client.watch(1, { watchId: 1, key: 'k' });
+    await client.created(1, 1);
+    await wish(() => storage.following === 1);
+    storage.write('k', 'seen');
+    await client.until(() => client.events(1, 1).length === 1);
+    expect(client.events(1, 1)).toEqual(['k=seen']);
+    expect(storage.historyReads).toBe(0);
+    client.send({ session: 1, endSession: true });
+    await wish(() => storage.following === 0);
+    storage.write('k', 'unseen');
+    client.watch(2, { watchId: 1, key: 'k', startRevision: 7 });
+    await client.until(() => client.events(2, 1).length === 2);
+    expect(client.events(2, 1)).toEqual(['k=seen', 'k=unseen']);
+  });
+
+  it('tells a storage that comes back that somebody watches', async () => {
+    await start();
+    client.watch(1, { watchId: 1, key: 'k' });
+    await client.created(1, 1);
+    await storage.stop();
+    await storage.start();
+    await wish(() => storage.following === 1);
+    storage.write('k', '1');
+    await client.until(() => client.events(1, 1).length === 1);
   });
 
   it('answers prev_kv from history when the live feed does not carry it', async () => {

@@ -8,15 +8,19 @@ import {
   type RunningProcess,
 } from '../../libs/process';
 import { startTracing } from '../../libs/telemetry';
-import { BatchClient, type Channel, connect, createLink, createServer, type Link } from '../../libs/rpc';
-import { encodeEventsRequest, STORAGE_PATHS, WATCH_HUB_PATHS } from '../../proto/gen/hexad';
-import { watchConfig } from './config';
+import { BatchClient, connect, createServer } from '../../libs/rpc';
+import { STORAGE_PATHS, WATCH_HUB_PATHS } from '../../proto/gen/hexad';
+import { type WatchConfig, watchConfig } from './config';
+import { EventsLink } from './events-link';
 import { Hub } from './hub';
 
 /** Starts the watch hub of a member: listens for proxies and follows the member's storage. */
-export async function startWatch(context: ProcessContext): Promise<RunningProcess> {
+export async function startWatch(
+  context: ProcessContext,
+  overrides: Partial<WatchConfig> = {},
+): Promise<RunningProcess> {
   const { config, logger } = context;
-  const settings = watchConfig(config);
+  const settings = { ...watchConfig(config), ...overrides };
   const storage = parseAddress(config.addresses.storage);
   const channelOptions = { engine: config.rpcEngine, maxReceiveBytes: INTERNAL_MESSAGE_BYTES_MAX };
   const live = connect(storage, channelOptions);
@@ -29,7 +33,18 @@ export async function startWatch(context: ProcessContext): Promise<RunningProces
   });
   const tracing = startTracing(config);
   const hub = new Hub(settings, { reads, history: bulk }, logger, tracing);
-  const events = followEvents(live, hub, (error) => context.fatal(error));
+  const events = new EventsLink({
+    channel: live,
+    wantsEvents: () => hub.wantsEvents,
+    onMessage: (message) => {
+      try {
+        hub.receiveEvents(message);
+      } catch (error) {
+        context.fatal(error);
+      }
+    },
+  });
+  hub.onWishChanged(() => events.wishChanged());
   const server = createServer({
     engine: config.rpcEngine,
     maxReceiveBytes: INTERNAL_MESSAGE_BYTES_MAX,
@@ -49,20 +64,4 @@ export async function startWatch(context: ProcessContext): Promise<RunningProces
       await Promise.all([server.close(), tracing.shutdown()]);
     },
   };
-}
-
-/** The live feed. After a break it goes on from the present; the hub sees from the revisions what it has missed. */
-function followEvents(channel: Channel, hub: Hub, fatal: (error: unknown) => never): Link {
-  return createLink({
-    channel,
-    path: STORAGE_PATHS.Events,
-    firstMessage: () => encodeEventsRequest({ fromRevision: 0 }),
-    onMessage: (message) => {
-      try {
-        hub.receiveEvents(message);
-      } catch (error) {
-        fatal(error);
-      }
-    },
-  });
 }

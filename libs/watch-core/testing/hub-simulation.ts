@@ -28,6 +28,15 @@ export interface Stream {
   promised: number;
 }
 
+export interface SimulationOptions {
+  /** Live events carry the value before. */
+  readonly livePrevious: boolean;
+  /** Storage claims to have sent what it did not send while nobody watched: a defect that the checks must notice. */
+  readonly hidesWhatWasNotSent?: true;
+  /** Storage sends events whether the hub wants them or not, as one of an older version would. */
+  readonly alwaysSends?: true;
+}
+
 interface OpenRead {
   readonly request: HistoryRequest;
   next: number;
@@ -57,14 +66,19 @@ export class HubSimulation {
   compactRevision = 0;
   private readonly latest = new Map<string, { kv: Uint8Array; revision: number }>();
   private readonly reads = new Map<number, OpenRead>();
+  /** What the hub has asked of the feed, and storage has not heard yet. */
+  private wishes: boolean[] = [];
+  /** Storage sends events to the hub. */
+  private sendsEvents = false;
   private statusAsked = false;
   private turnAsked = false;
   private published = 1;
-  private readonly livePrevious: boolean;
 
-  constructor(limits: WatchLimits, options: { livePrevious: boolean } = { livePrevious: false }) {
+  constructor(
+    limits: WatchLimits,
+    private readonly options: SimulationOptions = { livePrevious: false },
+  ) {
     this.core = new WatchCore(limits);
-    this.livePrevious = options.livePrevious;
   }
 
   /** Applies one write transaction: a put or a deletion per key; deletions of missing keys change nothing. */
@@ -80,7 +94,7 @@ export class HubSimulation {
       if (seen.has(key) || (remove && before === undefined)) continue;
       seen.add(key);
       const kv = encodeKeyValueForTest(name, revision, remove ? '' : `${key}@${revision}`);
-      const prevKv = this.livePrevious ? (before?.kv ?? new Uint8Array(0)) : new Uint8Array(0);
+      const prevKv = this.options.livePrevious ? (before?.kv ?? new Uint8Array(0)) : new Uint8Array(0);
       events.push({ key: name, isDelete: remove, kv, previousRevision: before?.revision ?? 0, prevKv });
       previous.push(before?.kv);
       if (remove) this.latest.delete(id);
@@ -95,10 +109,29 @@ export class HubSimulation {
     if (revision > this.compactRevision && revision <= this.revision) this.compactRevision = revision;
   }
 
-  /** Sends what was written since the last message; `lost`: the message does not arrive. */
+  /** The oldest request about the feed reaches storage, which answers with its revision. */
+  hearWish(): boolean {
+    const wish = this.wishes.shift();
+    if (wish === undefined) return false;
+    this.sendsEvents = wish;
+    this.published = this.revision;
+    if (this.options.hidesWhatWasNotSent !== true) this.heartbeat();
+    return true;
+  }
+
+  /** The link to storage breaks and comes back: it starts with what the hub wants now. */
+  reconnect(): void {
+    this.wishes = [this.core.followsEvents];
+    this.hearWish();
+  }
+
+  /** Sends what was written since the last message; `lost`: the message does not arrive. An idle hub gets nothing. */
   publish(options: { lost?: boolean; repeat?: boolean } = {}): void {
+    if (!this.sendsEvents && this.options.alwaysSends !== true) return;
     const revisions = this.history.filter((item) => item.revision > this.published);
-    const batch = this.batch(this.published, revisions);
+    const hides = this.options.hidesWhatWasNotSent === true;
+    const previous = hides ? this.core.counters.liveRevision : this.published;
+    const batch = this.batch(previous, revisions);
     this.published = this.revision;
     if (options.lost === true) return;
     this.core.events(batch);
@@ -129,6 +162,15 @@ export class HubSimulation {
     this.core.create(connection, session, create);
     this.pump();
     return stream;
+  }
+
+  /** The client's stream ends: its watchers are not looked at any more. */
+  endSession(connection: number, session: number): void {
+    this.core.endSession(connection, session);
+    for (const [id, stream] of this.streams) {
+      if (stream.connection === connection && stream.session === session) this.streams.delete(id);
+    }
+    this.pump();
   }
 
   answerStatus(): boolean {
@@ -192,7 +234,7 @@ export class HubSimulation {
     this.publish();
     this.heartbeat();
     for (let i = 0; i < 100_000; i += 1) {
-      const worked = this.answerStatus() || this.serveRead(3) || this.takeTurn();
+      const worked = this.hearWish() || this.answerStatus() || this.serveRead(3) || this.takeTurn();
       if (!worked) return;
     }
     throw new Error('the hub does not come to rest');
@@ -211,6 +253,7 @@ export class HubSimulation {
         this.historyReads += 1;
         this.reads.set(output.request.id, { request: output.request, next: output.request.from });
       } else if (output.kind === 'cancelHistory') this.reads.delete(output.id);
+      else if (output.kind === 'follow') this.wishes.push(output.events);
       else this.waitingForMore.delete(output.id);
     }
   }

@@ -5,7 +5,9 @@ const COMMAND_END = '----';
 
 /** Runs a scenario file and returns it with the outputs that the hub gives now below each command. */
 export function rewriteScenario(text: string): string {
-  const sim = new HubSimulation({ ...DEFAULT_WATCH_LIMITS, sliceRevisionsMax: 100 });
+  const limits = { ...DEFAULT_WATCH_LIMITS, sliceRevisionsMax: 100 };
+  const options = { livePrevious: false, ...(text.includes('\nhear\n') ? {} : { alwaysSends: true as const }) };
+  const sim = new HubSimulation(limits, options);
   let shown = 0;
   const blocks = text.split('\n\n').map((block) => {
     const lines = block.trimEnd().split('\n');
@@ -23,7 +25,8 @@ export function rewriteScenario(text: string): string {
 /**
  * `write k1 k2-`, `publish [lost|twice]`, `heartbeat`, `create 1/1#3 k1..k3 rev=5 prev_kv no_put progress`,
  * `cancel 1/1#3`, `status`, `chunk N`, `turn`, `pause 1/1`, `resume 1/1`, `progress 1/1`, `timer 1/1`, `congested 1`,
- * `drained 1`, `compact N`.
+ * `drained 1`, `compact N`, `rest` (nobody has watched for a while), `hear` (storage hears whether events are wanted; in
+ * a scenario without it storage always sends them).
  */
 function run(sim: HubSimulation, command: string): void {
   const [verb = '', ...words] = command.split(' ');
@@ -53,6 +56,8 @@ const ACTIONS: Readonly<Record<string, (sim: HubSimulation, words: readonly stri
   congested: (sim, [connection]) => sim.core.congested(Number(connection)),
   drained: (sim, [connection]) => sim.core.drained(Number(connection)),
   compact: (sim, [revision]) => sim.compact(Number(revision)),
+  rest: (sim) => sim.core.rest(),
+  hear: (sim) => void sim.hearWish(),
 };
 
 function place(where: string): { connection: number; session: number; watchId: number } {

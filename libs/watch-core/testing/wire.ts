@@ -41,6 +41,8 @@ export function describeOutput(output: WatchOutput): string {
       return "ask for the store's revision";
     case 'turn':
       return 'ask for a turn';
+    case 'follow':
+      return output.events ? 'tell storage to send events' : 'tell storage that nobody watches';
   }
 }
 

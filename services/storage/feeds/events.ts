@@ -1,21 +1,31 @@
-import type { Change, RevisionChanges, Store, StoredVersion } from '../../../libs/mvcc';
+import type { RevisionChanges, Store } from '../../../libs/mvcc';
 import type { StreamCall } from '../../../libs/rpc';
 import { decodeEventsRequest, encodeEventBatch } from '../../../proto/gen/hexad';
 import type { Gate } from '../gate';
 import { limits } from '../limits';
 import type { Identity } from '../state/ids';
-import { type EncodableEvent, RevisionBuffer } from './revision-buffer';
-import { onRequest, Subscription } from './subscription';
+import { RevisionBuffer } from './revision-buffer';
+import { onRequests, Subscription } from './subscription';
 
-const NO_BYTES = new Uint8Array(0);
+/** A hub's stream. `wantsEvents` is undefined until storage serves it. */
+interface Hub {
+  readonly subscription: Subscription;
+  wantsEvents: boolean | undefined;
+}
 
 /**
- * Live events for watch hubs: one message per batch of applied revisions, encoded once for all hubs. Each says which revision
- * it follows, so that a hub that missed one knows, and the current revision goes out at least every 100 ms.
+ * Live events for watch hubs: one message per batch of applied revisions, encoded once for all hubs that have watchers.
+ * Each says which revision it follows, so that a hub that missed one knows, and the current revision goes out at least
+ * every 100 ms, also to hubs without watchers, which get nothing else and cost an applied write nothing.
  */
 export class EventsFeed {
-  private readonly hubs = new Set<Subscription>();
-  private readonly pending = new RevisionBuffer();
+  private readonly hubs = new Set<Hub>();
+  /** How many of them want events. */
+  private following = 0;
+  private readonly pending = new RevisionBuffer({
+    previousKnown: true,
+    previousBytesMax: limits.eventPreviousBytesMax,
+  });
   /** The revision before the first and the last of those pending. */
   private previousRevision = 0;
   private lastRevision = 0;
@@ -32,9 +42,8 @@ export class EventsFeed {
   }
 
   serve(call: StreamCall): void {
-    onRequest(call, decodeEventsRequest, () => {
-      this.gate.whenOpen(() => this.attach(call));
-    });
+    const hub: Hub = { subscription: new Subscription(call, () => this.leave(hub)), wantsEvents: undefined };
+    onRequests(call, decodeEventsRequest, ({ idle }) => this.gate.whenOpen(() => this.setWish(hub, !idle)));
   }
 
   close(): void {
@@ -42,10 +51,12 @@ export class EventsFeed {
   }
 
   add(made: RevisionChanges): void {
-    if (this.hubs.size === 0) return;
+    if (this.following === 0) return;
+    // A batch has no holes, whoever came and went between two revisions.
+    if (this.pending.length > 0 && made.revision !== this.lastRevision + 1) this.flush();
     if (this.pending.length === 0) this.previousRevision = made.revision - 1;
     this.lastRevision = made.revision;
-    this.pending.append(made.revision, made.changes.map(liveEvent));
+    this.pending.append(made.revision, made.changes);
     if (this.pending.length > limits.messageBytesTarget) this.flush();
   }
 
@@ -53,24 +64,35 @@ export class EventsFeed {
   flush(): void {
     if (this.pending.length === 0) return;
     const frame = batchFrame(this.store, this.identity, this.lastRevision);
-    this.broadcast(this.pending.take(encodeEventBatch({ ...frame, previousRevision: this.previousRevision })));
+    const message = this.pending.take(encodeEventBatch({ ...frame, previousRevision: this.previousRevision }));
+    this.sentSinceTick = true;
+    for (const hub of this.hubs) if (hub.wantsEvents === true) hub.subscription.send(message);
   }
 
-  private attach(call: StreamCall): void {
-    if (call.cancelled) return;
-    const hub = new Subscription(call, () => this.hubs.delete(hub));
+  /** Says the current revision at once: what was applied before and not sent is the hub's to read from history. */
+  private setWish(hub: Hub, wantsEvents: boolean): void {
+    if (hub.subscription.closed) return;
+    if (hub.wantsEvents === true) this.following -= 1;
+    if (wantsEvents) this.following += 1;
+    hub.wantsEvents = wantsEvents;
     this.hubs.add(hub);
-    hub.send(this.heartbeat());
+    hub.subscription.send(this.heartbeat());
+  }
+
+  private leave(hub: Hub): void {
+    this.hubs.delete(hub);
+    if (hub.wantsEvents === true) this.following -= 1;
+    hub.wantsEvents = undefined;
   }
 
   private tick(): void {
-    if (!this.sentSinceTick && this.hubs.size > 0) this.broadcast(this.heartbeat());
+    if (this.hubs.size > 0) {
+      const heartbeat = this.heartbeat();
+      for (const { subscription, wantsEvents } of this.hubs) {
+        if (wantsEvents !== true || !this.sentSinceTick) subscription.send(heartbeat);
+      }
+    }
     this.sentSinceTick = false;
-  }
-
-  private broadcast(message: Uint8Array): void {
-    this.sentSinceTick = true;
-    for (const hub of this.hubs) hub.send(message);
   }
 
   /** The current revision, without events. */
@@ -101,14 +123,4 @@ export function batchFrame(
     memberId: identity.memberId,
     raftTerm: store.applied.term,
   };
-}
-
-function liveEvent({ version, previous }: Change): EncodableEvent {
-  if (previous === undefined) return watchedEvent(version, 0, NO_BYTES);
-  const { kv, modRevision } = previous;
-  return watchedEvent(version, modRevision, kv.length <= limits.eventPreviousBytesMax ? kv : NO_BYTES);
-}
-
-export function watchedEvent(version: StoredVersion, previousRevision: number, prevKv: Uint8Array): EncodableEvent {
-  return { key: version.key, isDelete: version.isDelete, kv: version.kv, previousRevision, prevKv };
 }

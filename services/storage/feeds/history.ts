@@ -6,8 +6,8 @@ import { decodeHistoryRequest, encodeEventBatch, type HistoryRequest } from '../
 import type { Gate } from '../gate';
 import { limits } from '../limits';
 import type { Identity } from '../state/ids';
-import { batchFrame, watchedEvent } from './events';
-import { type EncodableEvent, RevisionBuffer } from './revision-buffer';
+import { batchFrame } from './events';
+import { type EncodableChange, RevisionBuffer } from './revision-buffer';
 import { onRequest } from './subscription';
 
 const NO_BYTES = new Uint8Array(0);
@@ -34,7 +34,7 @@ class HistoryRun {
   private readonly to: number;
   private readonly chunkBytes: number;
   private readonly wanted: RangeSet | undefined;
-  private readonly chunk = new RevisionBuffer();
+  private readonly chunk = new RevisionBuffer({ previousKnown: false, previousBytesMax: Number.POSITIVE_INFINITY });
 
   constructor(
     private readonly store: Store,
@@ -73,8 +73,8 @@ class HistoryRun {
     const slice = this.store.history(this.next, to, this.chunkBytes);
     this.next = slice.next;
     for (const { revision, versions } of slice.revisions) {
-      const events = versions.filter((version) => this.isWanted(version)).map((version) => this.event(version));
-      if (events.length > 0) this.chunk.append(revision, events);
+      const changes = versions.filter((version) => this.isWanted(version)).map((version) => this.change(version));
+      if (changes.length > 0) this.chunk.append(revision, changes);
     }
     const frame = encodeEventBatch({ ...batchFrame(this.store, this.identity), previousRevision });
     return this.call.send(this.chunk.take(frame));
@@ -84,8 +84,7 @@ class HistoryRun {
     return this.wanted === undefined || this.wanted.contains(version.key, NO_BYTES);
   }
 
-  private event(version: StoredVersion): EncodableEvent {
-    const previous = this.request.prevKv ? this.store.previousOf(version) : undefined;
-    return watchedEvent(version, version.previousRevision, previous?.kv ?? NO_BYTES);
+  private change(version: StoredVersion): EncodableChange {
+    return { version, previous: this.request.prevKv ? this.store.previousOf(version) : undefined };
   }
 }

@@ -1,16 +1,21 @@
-/**
- * Hand-written encoding of the `revisions` field of hexad.EventBatch (proto/hexad/storage.proto), appended event by event to
- * one buffer that is used again for every message: each applied write passes here, so nothing is allocated for it.
- */
-export interface EncodableEvent {
-  readonly key: Uint8Array;
-  readonly isDelete: boolean;
-  /** Encoded mvccpb.KeyValue. */
-  readonly kv: Uint8Array;
-  /** Mod revision of the version before; 0: none. */
-  readonly previousRevision: number;
-  /** Encoded mvccpb.KeyValue of the version before; empty: unknown or none. */
-  readonly prevKv: Uint8Array;
+/** What is encoded of one change; a `Change` of the store is one. */
+export interface EncodableChange {
+  readonly version: {
+    readonly key: Uint8Array;
+    readonly isDelete: boolean;
+    /** Encoded mvccpb.KeyValue. */
+    readonly kv: Uint8Array;
+    /** Mod revision of the key's version before; 0: none. */
+    readonly previousRevision: number;
+  };
+  readonly previous: { readonly kv: Uint8Array; readonly modRevision: number } | undefined;
+}
+
+export interface RevisionBufferOptions {
+  /** A change without `previous` created its key; else nobody looked, and only the previous revision is told. */
+  readonly previousKnown: boolean;
+  /** A previous value larger than this is left out. */
+  readonly previousBytesMax: number;
 }
 
 const REVISIONS_TAG = 0x12;
@@ -29,23 +34,41 @@ const KEPT_BYTES_MAX = 4 * 1024 * 1024;
 const FRAME_BYTES_MAX = 64;
 const LOOP_COPY_BYTES = 24;
 
+/**
+ * Hand-written encoding of the `revisions` field of hexad.EventBatch (proto/hexad/storage.proto), appended event by event to
+ * one buffer that is used again for every message: each applied write passes here, so no object is made for it, and the
+ * stored bytes of a key-value are copied as they are.
+ */
 export class RevisionBuffer {
   private buffer = new Uint8Array(FIRST_BYTES);
   private at = 0;
+  /** Sizes of the events of the revision being appended. */
+  private readonly sizes: number[] = [];
+
+  constructor(private readonly options: RevisionBufferOptions) {}
 
   get length(): number {
     return this.at;
   }
 
-  append(revision: number, events: readonly EncodableEvent[]): void {
+  append(revision: number, changes: readonly EncodableChange[]): void {
+    const { sizes } = this;
     let size = 1 + varintSize(revision);
-    for (const event of events) size += delimited(eventSize(event));
+    for (let i = 0; i < changes.length; i++) {
+      const eventBytes = this.eventSize(changes[i] as EncodableChange);
+      sizes[i] = eventBytes;
+      size += delimited(eventBytes);
+    }
     this.reserve(size + FRAME_BYTES_MAX);
     this.byte(REVISIONS_TAG);
     this.varint(size);
     this.byte(REVISION_TAG);
     this.varint(revision);
-    for (const event of events) this.event(event);
+    for (let i = 0; i < changes.length; i++) {
+      this.byte(EVENT_TAG);
+      this.varint(sizes[i] as number);
+      this.event(changes[i] as EncodableChange);
+    }
   }
 
   /** The message: its other fields, encoded, and then what was appended. Leaves the buffer empty. */
@@ -58,21 +81,38 @@ export class RevisionBuffer {
     return message;
   }
 
-  private event(event: EncodableEvent): void {
-    const { key, isDelete, kv, previousRevision, prevKv } = event;
-    this.byte(EVENT_TAG);
-    this.varint(eventSize(event));
-    this.bytes(KEY_TAG, key);
-    if (isDelete) {
+  private event({ version, previous }: EncodableChange): void {
+    this.bytes(KEY_TAG, version.key);
+    if (version.isDelete) {
       this.byte(IS_DELETE_TAG);
       this.byte(1);
     }
-    this.bytes(KV_TAG, kv);
+    this.bytes(KV_TAG, version.kv);
+    const previousRevision = this.previousRevision(version, previous);
     if (previousRevision !== 0) {
       this.byte(PREVIOUS_REVISION_TAG);
       this.varint(previousRevision);
     }
-    if (prevKv.length > 0) this.bytes(PREV_KV_TAG, prevKv);
+    if (previous === undefined) return;
+    const { kv } = previous;
+    if (kv.length <= this.options.previousBytesMax) this.bytes(PREV_KV_TAG, kv);
+  }
+
+  private eventSize({ version, previous }: EncodableChange): number {
+    const previousRevision = this.previousRevision(version, previous);
+    const previousBytes = previous === undefined ? 0 : previous.kv.length;
+    return (
+      delimited(version.key.length) +
+      (version.isDelete ? 2 : 0) +
+      delimited(version.kv.length) +
+      (previousRevision === 0 ? 0 : 1 + varintSize(previousRevision)) +
+      (previous === undefined || previousBytes > this.options.previousBytesMax ? 0 : delimited(previousBytes))
+    );
+  }
+
+  private previousRevision(version: EncodableChange['version'], previous: EncodableChange['previous']): number {
+    if (previous !== undefined) return previous.modRevision;
+    return this.options.previousKnown ? 0 : version.previousRevision;
   }
 
   private bytes(tag: number, value: Uint8Array): void {
@@ -109,16 +149,6 @@ export class RevisionBuffer {
     larger.set(this.buffer.subarray(0, this.at));
     this.buffer = larger;
   }
-}
-
-function eventSize({ key, isDelete, kv, previousRevision, prevKv }: EncodableEvent): number {
-  return (
-    delimited(key.length) +
-    (isDelete ? 2 : 0) +
-    delimited(kv.length) +
-    (previousRevision === 0 ? 0 : 1 + varintSize(previousRevision)) +
-    (prevKv.length === 0 ? 0 : delimited(prevKv.length))
-  );
 }
 
 /** Bytes of a length-delimited field with a tag of one byte. */

@@ -32,10 +32,17 @@ export class Subscription {
 /** Runs `handle` with the request of a server-streaming call, decoded; a malformed one ends the call. */
 export function onRequest<T>(call: StreamCall, decode: (bytes: Uint8Array) => T, handle: (request: T) => void): void {
   let seen = false;
-  call.sendHeaders();
-  call.onMessage((message) => {
+  onRequests(call, decode, (request) => {
     if (seen) return;
     seen = true;
+    handle(request);
+  });
+}
+
+/** The same for each request of a call that may bring several. */
+export function onRequests<T>(call: StreamCall, decode: (bytes: Uint8Array) => T, handle: (request: T) => void): void {
+  call.sendHeaders();
+  call.onMessage((message) => {
     let request: T;
     try {
       request = decode(message);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { bytesToMapKey, compareBytes } from '../../../libs/interval-tree';
 import { type Address, batchHandler, createServer, type RpcServer, type StreamCall } from '../../../libs/rpc';
 import {
+  decodeEventsRequest,
   decodeHistoryRequest,
   encodeEventBatch,
   encodeStorageStatus,
@@ -26,7 +27,8 @@ export class FakeStorage {
   private readonly history: { revision: number; events: WatchedEventInput[]; previous: (Uint8Array | undefined)[] }[] =
     [];
   private readonly latest = new Map<string, { kv: Uint8Array; revision: number }>();
-  private readonly feeds = new Set<StreamCall>();
+  /** Whether each hub wants events, as it said last. */
+  private readonly feeds = new Map<StreamCall, boolean>();
   private server: RpcServer | undefined;
 
   async start(): Promise<void> {
@@ -86,14 +88,28 @@ export class FakeStorage {
   private publish(previousRevision: number, revisions: RevisionEventsInput[]): void {
     const { revision: currentRevision, compactRevision } = this;
     const message = encodeEventBatch({ previousRevision, revisions, currentRevision, compactRevision, raftTerm: 3 });
-    for (const feed of this.feeds) feed.send(message);
+    for (const [feed, wantsEvents] of this.feeds) if (wantsEvents || revisions.length === 0) feed.send(message);
+  }
+
+  /** How many hubs want events. */
+  get following(): number {
+    return [...this.feeds.values()].filter((wantsEvents) => wantsEvents).length;
   }
 
   private follow(call: StreamCall): void {
-    this.feeds.add(call);
     call.onClose(() => this.feeds.delete(call));
-    call.send(encodeEventBatch({ previousRevision: this.revision, currentRevision: this.revision }));
+    call.onMessage((message) => {
+      this.heard += 1;
+      this.feeds.set(call, !decodeEventsRequest(message).idle);
+      call.send(encodeEventBatch({ previousRevision: this.revision, currentRevision: this.revision }));
+      this.onWish();
+    });
   }
+
+  /** How often a hub has said whether it wants events. */
+  heard = 0;
+  /** Runs when a hub has said whether it wants events. */
+  onWish: () => void = () => undefined;
 
   private answer(call: StreamCall, request: HistoryRequest): void {
     this.historyReads += 1;
