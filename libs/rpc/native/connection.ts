@@ -27,7 +27,7 @@ import {
   outputHighBytes,
   streamWindow,
 } from './limits';
-import { Output } from './output';
+import { Output, reuseLarge } from './output';
 import type { Http2Stream } from './stream';
 import { enterRead, type Flushable, flushLater, leaveRead } from './turn';
 
@@ -371,8 +371,14 @@ export abstract class Http2Connection implements Flushable {
       out.written(true);
       return;
     }
-    socket.write(out.bytes);
-    out.written(socket.writableLength === 0);
+    const { bytes } = out;
+    if (out.isLarge) {
+      const memory = out.detachLarge();
+      socket.write(bytes, () => reuseLarge(memory));
+    } else {
+      socket.write(bytes);
+      out.written(socket.writableLength === 0);
+    }
     if (socket.writableLength > outputHighBytes) this.#blocked = true;
   }
 

@@ -3,10 +3,37 @@ import { defaultMaxFrame, Flag, FrameType, frameHeaderBytes, messagePrefixBytes 
 const smallBytes = 1024;
 const keptBytes = 16 * 1024;
 
+/**
+ * Large buffers by size that wait for the next turn that needs one, in the whole process: fresh memory costs a page fault
+ * every 4 kB.
+ */
+const spare = new Map<number, Buffer[]>();
+let spareBytes = 0;
+const spareBytesMax = 8 * 1024 * 1024;
+
+function takeLarge(size: number): Buffer {
+  const found = spare.get(size)?.pop();
+  if (found === undefined) return Buffer.allocUnsafeSlow(size);
+  spareBytes -= size;
+  return found;
+}
+
+/** Takes back what `detachLarge` gave; nobody may read it any more. */
+export function reuseLarge(memory: Buffer): void {
+  const size = memory.length;
+  if (spareBytes + size > spareBytesMax) return;
+  spareBytes += size;
+  const sameSize = spare.get(size);
+  if (sameSize === undefined) spare.set(size, [memory]);
+  else sameSize.push(memory);
+}
+
 /** Frames of one connection that wait for the end of the turn, as one run of bytes. */
 export class Output {
   length = 0;
   #buffer: Buffer = Buffer.alloc(0);
+  /** Bytes of the last turn that was large: the next is likely as large, and growing by doubling copies all of it twice. */
+  #lastLarge = 0;
 
   /** What is to be written. The caller says by `written` whether the memory may be used again. */
   get bytes(): Buffer {
@@ -17,6 +44,20 @@ export class Output {
   written(reusable: boolean): void {
     this.length = 0;
     if (!reusable || this.#buffer.length > keptBytes) this.#buffer = Buffer.alloc(0);
+  }
+
+  /** `bytes` is more than is kept between turns. */
+  get isLarge(): boolean {
+    return this.#buffer.length > keptBytes;
+  }
+
+  /** Gives the memory of `bytes` away, for `reuseLarge` once nobody reads it any more, and starts anew. */
+  detachLarge(): Buffer {
+    const memory = this.#buffer;
+    this.#lastLarge = this.length;
+    this.length = 0;
+    this.#buffer = Buffer.alloc(0);
+    return memory;
   }
 
   frameHeader(length: number, type: number, flags: number, streamId: number): void {
@@ -111,8 +152,9 @@ export class Output {
     const needed = this.length + bytes;
     if (needed <= this.#buffer.length) return;
     let size = Math.max(this.#buffer.length * 2, smallBytes);
-    while (size < needed) size *= 2;
-    const larger = size <= 4096 ? Buffer.allocUnsafe(size) : Buffer.allocUnsafeSlow(size);
+    while (size < needed || (size > keptBytes && size < this.#lastLarge)) size *= 2;
+    const larger =
+      size > keptBytes ? takeLarge(size) : size <= 4096 ? Buffer.allocUnsafe(size) : Buffer.allocUnsafeSlow(size);
     if (this.length > 0) this.#buffer.copy(larger, 0, 0, this.length);
     this.#buffer = larger;
   }
