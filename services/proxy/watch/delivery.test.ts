@@ -53,6 +53,18 @@ describe("a hub's delivery", () => {
     );
   });
 
+  it('keeps all its messages intact, however many are cut from one piece of memory', () => {
+    const delivery = new Delivery(content({ events: [eventField('v'.repeat(100)).field] }), IDS);
+    const ids = Array.from({ length: 300 }, (_, id) => id);
+    const messages = ids.map((id) => delivery.message(id));
+    expect(messages.map((message) => decodeWatchResponse(message).watchId)).toEqual(ids);
+    for (const message of messages) {
+      const { header, events } = decodeWatchResponse(message);
+      expect(header?.revision).toBe(9);
+      expect(Buffer.from(events[0]?.kv?.value ?? '').toString()).toBe('v'.repeat(100));
+    }
+  });
+
   it('gives streams whose watch has the same id the same bytes', () => {
     const delivery = new Delivery(content({ events: [eventField('v').field] }), IDS);
     const first = delivery.message(4);

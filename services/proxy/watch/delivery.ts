@@ -24,8 +24,15 @@ interface Envelope {
   readonly tail: Uint8Array;
 }
 
+const NO_BYTES = new Uint8Array(0);
 const WATCH_ID_TAG = 0x10;
-const VARINT_BYTES_MAX = 10;
+/** Tag and varint of a watch id up to 2^31 - 1. */
+const WATCH_ID_BYTES_MAX = 6;
+/**
+ * Messages of one delivery are cut from slabs of about this size: an allocation each would cost more than the copy. A client
+ * that does not read keeps a whole slab for each message that waits for it, so they are not large.
+ */
+const SLAB_BYTES = 16 * 1024;
 
 /**
  * One answer of the hub, shared by all its targets: everything but the watch id is encoded once, and streams whose watch
@@ -33,6 +40,8 @@ const VARINT_BYTES_MAX = 10;
  */
 export class Delivery {
   private envelope: Envelope | undefined;
+  private slab: Uint8Array = NO_BYTES;
+  private slabAt = 0;
   private readonly byId = new Map<number | bigint, Uint8Array>();
 
   constructor(
@@ -45,10 +54,37 @@ export class Delivery {
     let message = this.byId.get(watchId);
     if (message === undefined) {
       this.envelope ??= this.encodeEnvelope();
-      message = insertWatchId(this.envelope, watchId);
+      message = this.insertWatchId(this.envelope, watchId);
       this.byId.set(watchId, message);
     }
     return message;
+  }
+
+  private insertWatchId({ head, tail }: Envelope, watchId: number | bigint): Uint8Array {
+    if (typeof watchId === 'bigint' || watchId < 0 || watchId > 0x7fffffff) {
+      return watchId === 0n ? this.message(0) : insertAnyWatchId(head, tail, watchId); // a zero field is left out
+    }
+    const start = this.reserve(head.length + WATCH_ID_BYTES_MAX + tail.length);
+    const { slab } = this;
+    slab.set(head, start);
+    let at = start + head.length;
+    if (watchId !== 0) {
+      slab[at++] = WATCH_ID_TAG;
+      let rest = watchId;
+      for (; rest >= 128; rest >>>= 7) slab[at++] = (rest & 127) | 128;
+      slab[at++] = rest;
+    }
+    slab.set(tail, at);
+    this.slabAt = at + tail.length;
+    return new Uint8Array(slab.buffer, slab.byteOffset + start, this.slabAt - start);
+  }
+
+  /** Where the next message of at most `bytes` goes. */
+  private reserve(bytes: number): number {
+    if (this.slabAt + bytes <= this.slab.length) return this.slabAt;
+    // The first message gets a slab of its own size, since most deliveries have one target.
+    this.slab = Buffer.allocUnsafe(this.slab === NO_BYTES ? bytes : Math.max(bytes, SLAB_BYTES));
+    return 0;
   }
 
   private encodeEnvelope(): Envelope {
@@ -95,22 +131,6 @@ function totalLength(events: readonly Uint8Array[]): number {
   let total = 0;
   for (const event of events) total += event.length;
   return total;
-}
-
-function insertWatchId({ head, tail }: Envelope, watchId: number | bigint): Uint8Array {
-  if (watchId === 0n) return insertWatchId({ head, tail }, 0); // a zero field is left out, however it is written
-  if (typeof watchId === 'bigint' || watchId < 0 || watchId > 0x7fffffff) return insertAnyWatchId(head, tail, watchId);
-  const message = Buffer.allocUnsafe(head.length + 1 + VARINT_BYTES_MAX + tail.length);
-  message.set(head);
-  let at = head.length;
-  if (watchId !== 0) {
-    message[at++] = WATCH_ID_TAG;
-    let rest = watchId;
-    for (; rest >= 128; rest >>>= 7) message[at++] = (rest & 127) | 128;
-    message[at++] = rest;
-  }
-  message.set(tail, at);
-  return message.subarray(0, at + tail.length);
 }
 
 function insertAnyWatchId(head: Uint8Array, tail: Uint8Array, watchId: number | bigint): Uint8Array {
