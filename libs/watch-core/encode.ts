@@ -3,6 +3,7 @@ import { encodeTargets } from './group';
 import type { Delivery } from './types';
 
 const TAG_DELIVERIES = 0x0a;
+const TAG_TARGET_SET = 0x52;
 
 /** Encodes deliveries as one hexad.HubReplyBatch: one pass over all of them, no message of their own in between. */
 export function encodeDeliveries(
@@ -44,7 +45,12 @@ function writeDelivery(writer: Writer, delivery: Delivery, raftTerm: number): vo
     writer.bytes(delivery.events[i] as Uint8Array);
     writer.uint32(0x12);
   }
-  writer.raw(delivery.encodedTargets ?? encodeTargets(delivery.targets));
+  const { encodedTargets } = delivery;
+  if (encodedTargets === undefined) writer.raw(encodeTargets(delivery.targets));
+  else {
+    writer.bytes(encodedTargets);
+    writer.uint32(TAG_TARGET_SET);
+  }
 }
 
 function number(writer: Writer, tag: number, value: number): void {

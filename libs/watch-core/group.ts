@@ -50,7 +50,7 @@ export class TargetSet<W extends Member> {
     return this.frozen;
   }
 
-  /** `targets` fields of hexad.HubDelivery. */
+  /** A hexad.HubTargets. */
   get encoded(): Uint8Array {
     this.encodedForm ??= encodeTargets(this.watchers);
     return this.encodedForm;

@@ -55,7 +55,7 @@ export const WHOLE_SESSION = -1;
 export interface Delivery {
   readonly connection: number;
   readonly targets: readonly Target[];
-  /** The targets as encoded HubDelivery fields, when they are kept that way. */
+  /** The targets as an encoded hexad.HubTargets, when they are kept that way. */
   readonly encodedTargets?: Uint8Array;
   /** Encoded `events` fields of etcdserverpb.WatchResponse, one whole event each. */
   readonly events: readonly Uint8Array[];

@@ -1,11 +1,12 @@
 import { type Delivery, encodeDeliveries, type WatchOutput, WHOLE_SESSION } from '..';
-import { decodeHubReplyBatch, type HubDelivery } from '../../../proto/gen/hexad';
+import { decodeHubReplyBatch, decodeHubTargets, type HubDelivery } from '../../../proto/gen/hexad';
 import { decodeEvent, type Event, encodeKeyValue } from '../../../proto/gen/mvccpb';
 
 /** The delivery as a proxy sees it. */
 export function overTheWire(delivery: Delivery): HubDelivery {
   const batch = decodeHubReplyBatch(encodeDeliveries([delivery], 7, 1n, 2n));
-  return batch.deliveries[0] as HubDelivery; // one was encoded
+  const [wire] = batch.deliveries as [HubDelivery]; // one was encoded
+  return { ...wire, targets: [...wire.targets, ...decodeHubTargets(wire.targetSet).targets] };
 }
 
 /** An encoded mvccpb.KeyValue; short, so that its length fits one byte. */

@@ -9,6 +9,7 @@ const IDS = { clusterId: 0xffff_ffff_ffff_fff1n, memberId: 7n };
 function content(fields: Partial<HubDelivery>): HubDelivery {
   return {
     targets: [],
+    targetSet: new Uint8Array(0),
     events: [],
     revision: 9,
     created: false,

@@ -1,6 +1,7 @@
 import { decodeHubReplyBatch, encodeHubRequestBatch, type HubRequestInput } from '../../../proto/gen/hexad';
 import { Delivery } from './delivery';
 import { HubSession, type SessionOwner } from './hub-session';
+import { TargetSets } from './target-sets';
 
 export interface HubClientOptions {
   readonly afterArrivals: (callback: () => void) => void;
@@ -12,6 +13,7 @@ export class HubClient {
   private lastSession = 0;
   private queue: HubRequestInput[] = [];
   private flushScheduled = false;
+  private readonly targetSets = new TargetSets((session, hubId) => this.sessions.get(session)?.find(hubId));
   private send: ((message: Uint8Array) => void) | undefined;
 
   constructor(private readonly options: HubClientOptions) {}
@@ -45,6 +47,7 @@ export class HubClient {
   broken(): void {
     this.send = undefined;
     this.queue = [];
+    this.targetSets.forget();
     for (const session of this.sessions.values()) session.hubLost();
   }
 
@@ -54,6 +57,8 @@ export class HubClient {
     for (const content of deliveries) {
       const delivery = new Delivery(content, { clusterId, memberId });
       for (const target of content.targets) this.sessions.get(target.session)?.deliver(target.watchId, delivery);
+      if (content.targetSet.length === 0) continue;
+      for (const watcher of this.targetSets.watchers(content.targetSet)) watcher.session.deliverTo(watcher, delivery);
     }
   }
 

@@ -166,7 +166,15 @@ function eventField(size: number, revision: number): Uint8Array {
 
 test('fragments hold every event once, each below the limit, and all but the last say so', () => {
   const events = [300, 50, 400, 10, 10, 900].map((size, at) => eventField(size, at));
-  const content = { targets: [], events, revision: 9, created: false, canceled: false, compactRevision: 0 };
+  const content = {
+    targets: [],
+    targetSet: new Uint8Array(0),
+    events,
+    revision: 9,
+    created: false,
+    canceled: false,
+    compactRevision: 0,
+  };
   const delivery = new Delivery(
     { ...content, cancelReason: '', progress: false, raftTerm: 2 },
     { clusterId: 1n, memberId: 2n },
@@ -180,7 +188,15 @@ test('fragments hold every event once, each below the limit, and all but the las
 });
 
 test('streams whose watch has the same id share the bytes', () => {
-  const content = { targets: [], events: [], revision: 9, created: true, canceled: false, compactRevision: 0 };
+  const content = {
+    targets: [],
+    targetSet: new Uint8Array(0),
+    events: [],
+    revision: 9,
+    created: true,
+    canceled: false,
+    compactRevision: 0,
+  };
   const ids = { clusterId: 1n, memberId: 2n };
   const delivery = new Delivery({ ...content, cancelReason: '', progress: false, raftTerm: 2 }, ids);
   expect(delivery.message(0)).toBe(delivery.message(0));

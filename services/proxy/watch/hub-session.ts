@@ -27,6 +27,9 @@ export interface HubWatcher {
   nextRevision: number;
   created: boolean;
   cancelRequested: boolean;
+  /** Nothing is delivered to it any more. */
+  gone: boolean;
+  readonly session: HubSession;
 }
 
 export interface SessionOwner {
@@ -73,6 +76,8 @@ export class HubSession {
       nextRevision: spec.startRevision,
       created: false,
       cancelRequested: false,
+      gone: false,
+      session: this,
     };
     this.watchers.set(watcher.hubId, watcher);
     this.requestHub({ ...this.createRequest(watcher), trace });
@@ -116,6 +121,7 @@ export class HubSession {
   }
 
   end(): void {
+    for (const watcher of this.watchers.values()) watcher.gone = true;
     this.watchers.clear();
     this.requestHub({ session: this.id, endSession: true });
   }
@@ -137,10 +143,18 @@ export class HubSession {
       return;
     }
     const watcher = this.watchers.get(hubId);
-    if (watcher === undefined) return;
+    if (watcher !== undefined) this.deliverTo(watcher, delivery);
+  }
+
+  find(hubId: number): HubWatcher | undefined {
+    return this.watchers.get(hubId);
+  }
+
+  deliverTo(watcher: HubWatcher, delivery: Delivery): void {
+    if (watcher.gone) return;
     const { created, canceled, progress, revision } = delivery.content;
     if (canceled) {
-      this.watchers.delete(hubId);
+      this.remove(watcher);
       this.owner.onCanceled(watcher, delivery);
     } else if (created) this.created(watcher, delivery);
     else {
@@ -168,8 +182,13 @@ export class HubSession {
     this.owner.onProgress(undefined, delivery);
   }
 
-  private lose(watcher: HubWatcher): void {
+  private remove(watcher: HubWatcher): void {
+    watcher.gone = true;
     this.watchers.delete(watcher.hubId);
+  }
+
+  private lose(watcher: HubWatcher): void {
+    this.remove(watcher);
     this.owner.onCanceledByLoss(watcher);
   }
 

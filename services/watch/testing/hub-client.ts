@@ -1,6 +1,7 @@
 import { type Address, type Channel, type ClientStream, connect } from '../../../libs/rpc';
 import {
   decodeHubReplyBatch,
+  decodeHubTargets,
   encodeHubRequestBatch,
   type HubCreateInput,
   type HubDelivery,
@@ -21,7 +22,10 @@ export class HubClient {
     this.channel = connect(address);
     this.stream = this.channel.stream(WATCH_HUB_PATHS.Watch);
     this.stream.onMessage((message) => {
-      this.deliveries.push(...decodeHubReplyBatch(message).deliveries);
+      for (const delivery of decodeHubReplyBatch(message).deliveries) {
+        delivery.targets.push(...decodeHubTargets(delivery.targetSet).targets);
+        this.deliveries.push(delivery);
+      }
       this.check();
     });
     this.stream.onClose(() => {
