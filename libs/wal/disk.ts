@@ -19,7 +19,7 @@ export interface WalFile {
   readAll(): Uint8Array;
   read(offset: number, length: number): Promise<Uint8Array>;
   /**
-   * Writes at `offset` and then, if `fsync`, makes everything written so far durable. Calls back once, not before it
+   * Writes at `offset`; if `fsync`, the bytes are durable when it calls back, as earlier ones are. Calls back once, not before it
    * returned; until then the bytes must not change.
    */
   write(bytes: Uint8Array, offset: number, fsync: boolean, callback: (error: Error | undefined) => void): void;
