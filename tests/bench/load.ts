@@ -14,8 +14,10 @@ export interface LoadOptions {
   readonly rate: number | undefined;
 }
 
-/** The caller reads CPU counters at the two moments. */
+/** The caller reads CPU counters when measuring begins and ends. */
 export interface Phases {
+  /** A second of warm-up is left: the time to start what must be under way when measuring begins. */
+  onNearlyWarm?(): void;
   onMeasure(): void;
   onDone(): void;
 }
@@ -41,6 +43,7 @@ const REFUSED_PAUSE_MS = 10;
 const UNDER_WAY_MAX = 50_000;
 /** Requests still unanswered this long after the end count as lost. */
 const DRAIN_MS = 10_000;
+const NEARLY_MS = 1_000;
 const NO_OPTIONS = {};
 
 /** One client: its channel, its request and the moment from which the request under way is timed. */
@@ -90,7 +93,7 @@ export class Load {
   async run(phases: Phases): Promise<LoadResult> {
     const { rate, clients } = this.options;
     const stopPacing = rate === undefined ? this.startClosed(clients) : this.startOpen(rate);
-    await delay(this.options.warmUpMs);
+    await warmUp(this.options.warmUpMs, phases);
     this.measuring = true;
     this.measuredFrom = performance.now();
     phases.onMeasure();
@@ -211,6 +214,13 @@ export class Load {
     clearTimeout(timer);
     if (this.underWay > 0) this.errors.set('never answered', this.underWay);
   }
+}
+
+/** Waits out the warm-up. */
+export async function warmUp(ms: number, phases: Phases): Promise<void> {
+  await delay(Math.max(0, ms - NEARLY_MS));
+  phases.onNearlyWarm?.();
+  await delay(Math.min(ms, NEARLY_MS));
 }
 
 export function delay(ms: number): Promise<void> {

@@ -6,7 +6,7 @@ import type { Measurement } from './measurement';
 import { type Options, parseOptions, USAGE, UsageError } from './options';
 import { cpuTable, notes, progressLine, rowsOf, table } from './report';
 import { runCase } from './run-case';
-import type { ServerKind } from './servers';
+import { ServerCluster, type ServerKind } from './servers';
 import { misses } from './targets';
 
 async function bench(options: Options): Promise<void> {
@@ -52,6 +52,7 @@ function print(lines: readonly string[]): void {
 
 async function main(): Promise<void> {
   const command = parseOptions(process.argv.slice(2), process.env['ETCD_BIN']);
+  ServerCluster.stopAtSignals();
   if ('print' in command) print([command.print]);
   else await bench(command.run);
 }

@@ -8,17 +8,17 @@ import { Session } from 'node:inspector';
 import { join } from 'node:path';
 import { isMainThread } from 'node:worker_threads';
 
-const SAMPLE_MICROS = 500;
+const SAMPLE_MICROS = 1_000;
 
 function profileBetweenSignals(directory: string): void {
   const session = new Session();
   session.connect();
+  session.post('Profiler.enable');
+  session.post('Profiler.setSamplingInterval', { interval: SAMPLE_MICROS });
   let running = false;
   process.on('SIGUSR2', () => {
     if (!running) {
       running = true;
-      session.post('Profiler.enable');
-      session.post('Profiler.setSamplingInterval', { interval: SAMPLE_MICROS });
       session.post('Profiler.start');
       return;
     }

@@ -12,7 +12,7 @@ import { type ProcessProfile, overviewTable, processTables } from './profile-rep
 import { cpuSeconds } from './proc';
 import { notes, progressLine, rowsOf } from './report';
 import { runCase } from './run-case';
-import { ROOT, type ServerCluster } from './servers';
+import { ROOT, ServerCluster } from './servers';
 
 /** Below this share of one core a process is only in the overview. */
 const DETAIL_SHARE_MIN = 0.01;
@@ -23,7 +23,7 @@ interface RawProfile {
   readonly profile: CpuProfile;
 }
 
-/** Profiles of all server processes and of the generator, from the beginning to the end of the measured time. */
+/** Profiles of all server processes and of the generator, of the measured time and the second before it. */
 class Profiler {
   private readonly cpuSecondsBefore = new Map<number, number>();
   private readonly cpuMs = new Map<number, number>();
@@ -39,9 +39,13 @@ class Profiler {
   start(cluster: ServerCluster): void {
     const servers = cluster.processes().map(({ pid, name, member }) => ({ pid, name: `${member} ${name}` }));
     this.processes = [...servers, { pid: process.pid, name: 'generator' }];
-    for (const { pid } of this.processes) this.cpuSecondsBefore.set(pid, cpuSeconds(pid));
     for (const { pid } of servers) process.kill(pid, 'SIGUSR2');
     this.session.post('Profiler.start');
+  }
+
+  /** The profilers have started by now: starting takes a tenth of a second of each process, which is not the load's. */
+  startCounting(): void {
+    for (const { pid } of this.processes) this.cpuSecondsBefore.set(pid, cpuSeconds(pid));
   }
 
   stop(): void {
@@ -83,7 +87,11 @@ async function measure(
     rate: options.rate,
     etcd: '',
     environment: { NODE_OPTIONS: `--require="${hook}"`, HEXAD_PROFILE_DIR: directory },
-    phases: (cluster) => ({ onMeasure: () => profiler.start(cluster), onDone: () => profiler.stop() }),
+    phases: (cluster) => ({
+      onNearlyWarm: () => profiler.start(cluster),
+      onMeasure: () => profiler.startCounting(),
+      onDone: () => profiler.stop(),
+    }),
   });
   print([progressLine(measurement), ...notes(rowsOf([options.bench], [measurement]))]);
   return { operations: measurement.perSecond * options.seconds, profiles: profiler.collect() };
@@ -126,6 +134,7 @@ function print(lines: readonly string[]): void {
 
 async function main(): Promise<void> {
   const command = parseProfileOptions(process.argv.slice(2));
+  ServerCluster.stopAtSignals();
   if ('print' in command) print([command.print]);
   else await profile(command.run);
 }

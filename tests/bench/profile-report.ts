@@ -12,42 +12,38 @@ export interface ProcessProfile {
 const FUNCTIONS_MAX = 25;
 const FILES_MAX = 15;
 
-/** What each process took; µs are per operation. `native` is of the main thread: system calls, the event loop, compilation. */
+/**
+ * What each process took. The profiler samples by the clock, and on a busy machine a process also waits for a processor:
+ * so only shares are taken from it, and microseconds from the kernel's count of CPU time.
+ */
 export function overviewTable(profiles: readonly ProcessProfile[], operations: number): string {
-  const perOperation = (ms: number): string => ((ms * 1_000) / Math.max(1, operations)).toFixed(2);
-  const overview = profiles.map(({ name, cpuMs, attribution: { wall, idle, collector, native } }) => {
-    const onMainThread = wall - idle;
-    return [
-      name,
-      perOperation(cpuMs),
-      `${((cpuMs / wall) * 100).toFixed(0)} %`,
-      perOperation(onMainThread - collector - native),
-      perOperation(collector),
-      perOperation(native),
-      `${((idle / wall) * 100).toFixed(0)} %`,
-    ];
+  const lines = profiles.map(({ name, cpuMs, attribution: { wall, idle, collector, native } }) => {
+    const busy = Math.max(0.001, wall - idle);
+    const share = (ms: number): string => `${((ms / busy) * 100).toFixed(0)} %`;
+    const cpuMicros = ((cpuMs * 1_000) / Math.max(1, operations)).toFixed(2);
+    return [name, cpuMicros, share(busy - collector - native), share(collector), share(native)];
   });
-  const head = ['process', 'CPU µs/op', 'of a core', 'script µs', 'GC µs', 'native µs', 'idle'];
-  return columns([head, ...overview]);
+  return columns([['process', 'CPU µs/op', 'script', 'GC', 'native'], ...lines]);
 }
 
-/** Where one process's main thread spent its busy time, by file and by function. */
-export function processTables({ name, attribution }: ProcessProfile, operations: number): string {
+/** Where one process's main thread spent its busy time, by file and by function; CPU is shared out in proportion. */
+export function processTables({ name, cpuMs, attribution }: ProcessProfile, operations: number): string {
   const busy = Math.max(0.001, attribution.wall - attribution.idle);
+  const cpuMicros = (cpuMs * 1_000) / Math.max(1, operations);
   const line = (what: string, ms: number): string[] => [
     what,
     `${((ms / busy) * 100).toFixed(1)} %`,
-    ((ms * 1_000) / Math.max(1, operations)).toFixed(3),
+    ((ms / busy) * cpuMicros).toFixed(3),
   ];
-  const special = [line('garbage collector', attribution.collector), line('native, system calls', attribution.native)];
+  const special = [line('garbage collector', attribution.collector), line('event loop, compiler', attribution.native)];
   const files = attribution.byFile.slice(0, FILES_MAX).map(({ file, ms }) => line(file, ms));
   const functions = attribution.byFunction
     .slice(0, FUNCTIONS_MAX)
     .map(({ name: called, file, ms }) => line(`${called}  ${file}`, ms));
   return [
-    `== ${name}`,
-    columns([['by file (self time)', 'busy', 'µs/op'], ...special, ...files]),
+    `== ${name}: ${cpuMicros.toFixed(2)} µs/op`,
+    columns([['by file (self)', 'busy', 'CPU µs/op'], ...special, ...files]),
     '',
-    columns([['by function (self time)', 'busy', 'µs/op'], ...functions]),
+    columns([['by function (self)', 'busy', 'CPU µs/op'], ...functions]),
   ].join('\n');
 }

@@ -16,7 +16,7 @@ export interface RunOptions {
   readonly rate: number | undefined;
   readonly etcd: string;
   readonly environment?: Readonly<Record<string, string>>;
-  /** Told when measuring begins and ends. */
+  /** What else is told how far the load is. */
   readonly phases?: (cluster: ServerCluster) => Phases;
 }
 
@@ -33,6 +33,7 @@ export async function runCase(
     const meter = new Meter(cluster);
     const phases = options.phases?.(cluster);
     const result = await runLoad(bench, cluster, options, {
+      onNearlyWarm: () => phases?.onNearlyWarm?.(),
       onMeasure: () => {
         phases?.onMeasure();
         meter.start();

@@ -43,9 +43,25 @@ export class ServerCluster {
     this.directory = mkdtempSync(join(tmpdir(), `hexad-bench-${kind}-`));
   }
 
+  /** Those that must be stopped if the benchmark is. */
+  private static readonly running = new Set<ServerCluster>();
+
+  /** Ends this process at SIGINT and SIGTERM, once all clusters have stopped and their data is gone. */
+  static stopAtSignals(): void {
+    for (const [signal, code] of [
+      ['SIGINT', 130],
+      ['SIGTERM', 143],
+    ] as const) {
+      process.once(signal, () => {
+        void Promise.all([...ServerCluster.running].map((cluster) => cluster.stop())).finally(() => process.exit(code));
+      });
+    }
+  }
+
   /** Resolves when all members serve and their leader is known. */
   static async start(kind: ServerKind, options: StartOptions): Promise<ServerCluster> {
     const cluster = new ServerCluster(kind);
+    ServerCluster.running.add(cluster);
     try {
       await cluster.startMembers(options);
       await cluster.findLeader();
@@ -97,6 +113,7 @@ export class ServerCluster {
     clearInterval(this.sampler);
     await Promise.all(this.members.map(({ child }) => stopped(child)));
     rmSync(this.directory, { recursive: true, force: true, maxRetries: 10 });
+    ServerCluster.running.delete(this);
   }
 
   private async startMembers({ members, etcd, environment }: StartOptions): Promise<void> {

@@ -5,7 +5,7 @@ import { connectTo } from './fill';
 import { VALUE } from './keys';
 import { Latencies } from './latencies';
 import { Timeline } from './timeline';
-import { delay, type LoadResult, type Phases } from './load';
+import { delay, type LoadResult, type Phases, warmUp } from './load';
 
 export interface WatchLoadOptions {
   readonly ports: readonly number[];
@@ -59,7 +59,7 @@ export class WatchLoad {
     const { ports, streams, rate, putsUnderWay, warmUpMs, measureMs } = this.options;
     for (let at = 0; at < streams; at++) await this.openStream(ports[at % ports.length] ?? 0);
     const stopWriting = rate === undefined ? this.startClosed(putsUnderWay) : this.startOpen(rate);
-    await delay(warmUpMs);
+    await warmUp(warmUpMs, phases);
     this.measuring = true;
     const from = performance.now();
     phases.onMeasure();
