@@ -66,8 +66,8 @@ function load(name: string, requester: RequesterOf, shape: LoadShape, target: Ta
   return { kind: 'load', name, requester, connections: Math.min(100, shape.clients), keysBefore: 0, ...shape, target };
 }
 
-function watch(name: string, watchersPerStream: number, target: Target): WatchCase {
-  return { kind: 'watch', name, members: 3, keysBefore: 0, streams: 10, watchersPerStream, putsUnderWay: 10, target };
+function watch(name: string, watchersPerStream: number, putsUnderWay: number, target: Target): WatchCase {
+  return { kind: 'watch', name, members: 3, keysBefore: 0, streams: 10, watchersPerStream, putsUnderWay, target };
 }
 
 const READS = { members: 3, clients: 1_000, keysBefore: KEYS };
@@ -87,8 +87,9 @@ export const CASES: readonly BenchCase[] = [
   load('txn-cas-1000-3', compareAndSwap, READS, { throughput: 2, p99: 1 }),
   load('mixed-1000-3', mixed, READS, {}),
   load('put-open-3', put, { members: 3, clients: 100, rate: 4_000 }, {}),
-  watch('watch-1000-3', 100, { throughput: 1.5, p99: 1 }),
-  watch('watch-10000-3', 1_000, {}),
+  watch('watch-1000-3', 100, 1, { throughput: 1.5, p99: 1 }),
+  watch('watch-1000-stream-3', 100, 100, { throughput: 1.5, p99: 1 }),
+  watch('watch-10000-3', 1_000, 1, {}),
   load('put-beside-list-3', put, { members: 3, clients: 100, rate: 500, keysBefore: FOR_LISTS, lists: true }, {}),
   load('put-16000-3', put, { members: 3, clients: 16_000 }, { against: { case: 'put-1000-3', throughput: 0.9 } }),
   load('admission-3', put, { members: 3, clients: 100, rate: 60_000, refusalsAllowed: true }, {}),

@@ -3,13 +3,14 @@ import type { Row } from './targets';
 import { escapeXml } from './xml';
 
 const LABELS = 220;
-const PANEL = 330;
-const GAP = 24;
+const PANEL = 285;
+const GAP = 20;
 const ROW = 30;
 const TOP = 96;
-const WIDTH = LABELS + 3 * (PANEL + GAP);
+const WIDTH = LABELS + 4 * (PANEL + GAP);
 /** Room right of a panel's scale for the text of its longest bar. */
-const TEXT = 110;
+const TEXT = 112;
+const TICK_TEXT = 26;
 
 interface Panel {
   readonly title: string;
@@ -20,6 +21,7 @@ interface Panel {
 }
 
 const count = (value: number): string => `${Math.round(value).toLocaleString('en-US')}/s`;
+const milliseconds = (value: number): string => `${value.toFixed(value < 10 ? 2 : 0)} ms`;
 
 const PANELS: readonly Panel[] = [
   {
@@ -30,11 +32,18 @@ const PANELS: readonly Panel[] = [
     format: count,
   },
   {
+    title: 'p50 latency (less is better)',
+    higherIsBetter: false,
+    requirement: 'p50 / etcd',
+    of: (m) => m.p50,
+    format: milliseconds,
+  },
+  {
     title: 'p99 latency (less is better)',
     higherIsBetter: false,
     requirement: 'p99 / etcd',
     of: (m) => m.p99,
-    format: (value) => `${value.toFixed(value < 10 ? 2 : 0)} ms`,
+    format: milliseconds,
   },
   {
     title: 'CPU per operation (less is better)',
@@ -47,14 +56,15 @@ const PANELS: readonly Panel[] = [
 
 const BETTER = '#2f6fb5';
 const WORSE = '#c8702a';
+const REQUIRED = '#c0122b';
 
 /**
- * Hexad relative to etcd, case by case: throughput, p99 latency and CPU on scales of powers of two, bars from 1 × to the
+ * Hexad relative to etcd, case by case: throughput, latencies and CPU on scales of powers of two, bars from 1 × to the
  * ratio, and a mark where a ratio is required. Without etcd: Hexad's throughput.
  */
 export function chart(rows: readonly Row[], subtitle: string): string {
   const compared = rows.some(({ etcd }) => etcd !== undefined);
-  const height = TOP + rows.length * ROW + 30;
+  const height = TOP + rows.length * ROW + 36;
   const labels = rows.map(
     (row, at) => `<text x="${LABELS - 10}" y="${rowY(at) + 18}" text-anchor="end">${escapeXml(row.case)}</text>`,
   );
@@ -69,7 +79,7 @@ export function chart(rows: readonly Row[], subtitle: string): string {
 <rect width="100%" height="100%" fill="#fff"/>
 <text x="16" y="26" font-size="18">${title}</text>
 <text x="16" y="46" fill="#666">${escapeXml(subtitle)}</text>
-${[...stripes, ...labels, ...panels].join('\n')}
+${[...stripes, ...labels, ...panels, compared ? legend(rowY(rows.length)) : ''].join('\n')}
 </svg>
 `;
 }
@@ -90,19 +100,22 @@ function ratioPanel(panel: Panel, rows: readonly Row[], left: number): string {
       `<text x="${scale.x(tick)}" y="${TOP - 8}" text-anchor="middle" font-size="11" fill="#666">${tickText(tick)}</text>`,
   );
   const bars = rows.map((row, at) => ratioBar(panel, row, ratios[at], limits[at], scale, rowY(at)));
-  return [
-    `<text x="${left}" y="${TOP - 26}" font-weight="bold">${panel.title}</text>`,
-    ...grid,
-    ...bars,
-    panel.requirement === '' ? '' : legend(left, bottom),
-  ].join('\n');
+  return [`<text x="${left}" y="${TOP - 26}" font-weight="bold">${panel.title}</text>`, ...grid, ...bars].join('\n');
 }
 
-function legend(left: number, bottom: number): string {
-  return (
-    `<line x1="${left + 3}" x2="${left + 3}" y1="${bottom + 8}" y2="${bottom + 22}" stroke="#c0122b" stroke-width="3"/>` +
-    `<text x="${left + 10}" y="${bottom + 20}" font-size="11" fill="#666">required</text>`
-  );
+function legend(bottom: number): string {
+  const entries = [
+    [BETTER, 'better than etcd'],
+    [WORSE, 'worse'],
+    [REQUIRED, 'required'],
+  ] as const;
+  return entries
+    .map(
+      ([colour, text], at) =>
+        `<rect x="${LABELS + at * 150}" y="${bottom + 12}" width="${colour === REQUIRED ? 3 : 14}" height="14" fill="${colour}"/>` +
+        `<text x="${LABELS + at * 150 + 20}" y="${bottom + 24}" font-size="12">${text}</text>`,
+    )
+    .join('');
 }
 
 interface Scale {
@@ -120,7 +133,10 @@ function scaleOf(ratios: readonly number[], left: number): Scale {
   const low = Math.min(-1, ...ratios.map((ratio) => Math.floor(Math.log2(ratio))));
   const high = Math.max(1, ...ratios.map((ratio) => Math.ceil(Math.log2(ratio))));
   const width = (PANEL - TEXT) / (high - low);
-  const ticks = Array.from({ length: high - low + 1 }, (_, at) => 2 ** (low + at));
+  // Counted from 1, and only as many as their texts have room for.
+  const step = Math.ceil(TICK_TEXT / width);
+  const exponents = Array.from({ length: high - low + 1 }, (_, at) => low + at);
+  const ticks = exponents.filter((exponent) => exponent % step === 0).map((exponent) => 2 ** exponent);
   return { ticks, x: (ratio) => Math.round((left + (Math.log2(ratio) - low) * width) * 10) / 10 };
 }
 
@@ -150,7 +166,7 @@ function ratioBar(
 }
 
 function markAt(x: number, y: number): string {
-  return `<line x1="${x}" x2="${x}" y1="${y + 3}" y2="${y + 27}" stroke="#c0122b" stroke-width="3"/>`;
+  return `<line x1="${x}" x2="${x}" y1="${y + 3}" y2="${y + 27}" stroke="${REQUIRED}" stroke-width="3"/>`;
 }
 
 /** What a check requires of a ratio; undefined: nothing. */

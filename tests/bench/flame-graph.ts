@@ -27,7 +27,7 @@ export function flameGraph(root: Frame, title: string): string {
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}" font-family="monospace" font-size="11">
 <rect width="100%" height="100%" fill="#fff"/>
 <text x="8" y="20" font-size="15" font-family="sans-serif">${escapeXml(title)}</text>
-<text x="8" y="36" font-family="sans-serif" fill="#555">${total.toFixed(0)} ms of processor time; width is time, callers above; red: project, yellow: packages and Node, grey: V8 and native</text>
+<text x="8" y="36" font-family="sans-serif" fill="#555">${total.toFixed(0)} ms not idle on the main thread; width is time, callers above; red: project, yellow: packages and Node, grey: V8 and native</text>
 ${drawn}
 </svg>
 `;

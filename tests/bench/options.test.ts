@@ -27,6 +27,7 @@ test('cases are chosen by name or by the beginning of it, in the order of the li
   expect(names(options('--case', 'watch-*', '--case', 'put-1-3'))).toEqual([
     'put-1-3',
     'watch-1000-3',
+    'watch-1000-stream-3',
     'watch-10000-3',
   ]);
 });

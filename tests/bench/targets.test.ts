@@ -117,6 +117,7 @@ test('the required ratios are those that were agreed', () => {
     'range-serializable-1000-3': { throughput: 3, p99: 1 },
     'txn-cas-1000-3': { throughput: 2, p99: 1 },
     'watch-1000-3': { throughput: 1.5, p99: 1 },
+    'watch-1000-stream-3': { throughput: 1.5, p99: 1 },
     'put-16000-3': { against: { case: 'put-1000-3', throughput: 0.9 } },
   });
 });

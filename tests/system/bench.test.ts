@@ -93,3 +93,9 @@ test('an unknown case is a mistake that starts nothing', async () => {
   expect([code, stdout]).toEqual([2, '']);
   expect(stderr).toMatch(/^bench: no case no-such; --list prints all\nUsage:/);
 });
+
+test('an etcd that cannot be run is said before anything is measured', async () => {
+  const { code, stdout, stderr } = await run('node', [script('main'), '--etcd', '/none/etcd']);
+  expect([code, stdout]).toEqual([1, '']);
+  expect(stderr).toMatch(/^bench: cannot run \/none\/etcd: .*--no-etcd leaves it out\n$/);
+});
