@@ -37,6 +37,8 @@ export interface LoadResult {
 
 /** What etcd says when it refuses a request that it could not keep up with. */
 export const TOO_MANY_REQUESTS = 'etcdserver: too many requests';
+/** What the generator says when so many requests are under way that it sends no more. */
+export const NOT_SENT = 'not sent: too many requests under way';
 /** A refused client of a closed loop tries again after this time; at once it would only heat the processor. */
 const REFUSED_PAUSE_MS = 10;
 /** An open loop has at most this many requests under way. */
@@ -48,7 +50,7 @@ const NO_OPTIONS = {};
 
 /** One client: its channel, its request and the moment from which the request under way is timed. */
 interface Client {
-  readonly channel: Channel;
+  channel: Channel;
   readonly requester: Requester;
   readonly onAnswer: (result: UnaryResult) => void;
   from: number;
@@ -117,20 +119,13 @@ export class Load {
       extra['refused after ms, p99'] = refusals.quantile(0.99);
     }
     if (lateness.count > 0) extra['generator late by ms, p99'] = lateness.quantile(0.99);
-    return {
-      operations: this.answered,
-      seconds,
-      latencies,
-      errors,
-      timeline: timeline.perSecond,
-      extra,
-    };
+    return { operations: this.answered, seconds, latencies, errors, timeline: timeline.perSecond, extra };
   }
 
   private newClient(afterAnswer: (client: Client, refused: boolean) => void, clients: number): Client {
     const at = this.clientsMade++;
     const client: Client = {
-      channel: this.channels[at % this.channels.length] as Channel, // there is at least one
+      channel: this.channelAt(at),
       requester: this.requesterOf(at, clients, this.revisions),
       from: 0,
       onAnswer: (result) => {
@@ -141,6 +136,10 @@ export class Load {
       },
     };
     return client;
+  }
+
+  private channelAt(at: number): Channel {
+    return this.channels[at % this.channels.length] as Channel; // there is at least one
   }
 
   private send(client: Client, from: number): void {
@@ -160,12 +159,10 @@ export class Load {
     }
     this.timeline.count(now);
     if (this.measuring) this.answered += 1;
-    // Of an open loop all that were due in the measured time count, however late they are answered.
-    const counts =
-      this.options.rate === undefined
-        ? this.measuring
-        : client.from >= this.measuredFrom && client.from < this.measuredTo;
-    if (counts) this.latencies.record(now - client.from);
+    // However late they are answered: of an open loop all that were due in the measured time, of a closed loop all that
+    // were under way in it.
+    const since = this.options.rate === undefined ? now : client.from;
+    if (since >= this.measuredFrom && client.from < this.measuredTo) this.latencies.record(now - client.from);
     return false;
   }
 
@@ -197,8 +194,11 @@ export class Load {
         const client =
           this.idle.pop() ??
           (this.clientsMade < UNDER_WAY_MAX ? this.newClient(afterAnswer, UNDER_WAY_MAX) : undefined);
-        if (client !== undefined) this.send(client, dueAt);
-        else this.countError('not sent: too many requests under way', 0);
+        if (client === undefined) this.countError(NOT_SENT, 0);
+        else {
+          client.channel = this.channelAt(sent); // in turn, whichever client was idle
+          this.send(client, dueAt);
+        }
       }
     }, 1);
     return () => clearInterval(timer);

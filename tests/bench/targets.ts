@@ -1,5 +1,5 @@
 import type { BenchCase } from './cases';
-import { TOO_MANY_REQUESTS } from './load';
+import { NOT_SENT, TOO_MANY_REQUESTS } from './load';
 import type { Medians } from './measurement';
 
 /** One requirement of one case and what was reached. */
@@ -30,7 +30,8 @@ function atMost(subject: string, reached: number, limit: number): Check {
 
 function errorCheck(bench: BenchCase, hexad: Medians): Check {
   const refusalsAllowed = bench.kind === 'load' && bench.refusalsAllowed === true;
-  const errors = Object.entries(hexad.errors).filter(([text]) => !(refusalsAllowed && text === TOO_MANY_REQUESTS));
+  const allowed = refusalsAllowed ? [TOO_MANY_REQUESTS, NOT_SENT] : [];
+  const errors = Object.entries(hexad.errors).filter(([text]) => !allowed.includes(text));
   return atMost(
     'errors',
     errors.reduce((sum, [, count]) => sum + count, 0),
