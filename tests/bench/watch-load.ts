@@ -48,6 +48,8 @@ export class WatchLoad {
   private nextPut = 0;
   private measuring = false;
   private stopped = false;
+  private measuredFrom = Number.POSITIVE_INFINITY;
+  private measuredTo = Number.POSITIVE_INFINITY;
   private drained: () => void = () => undefined;
 
   constructor(private readonly options: WatchLoadOptions) {
@@ -61,12 +63,13 @@ export class WatchLoad {
     const stopWriting = rate === undefined ? this.startClosed(putsUnderWay) : this.startOpen(rate);
     await warmUp(warmUpMs, phases);
     this.measuring = true;
-    const from = performance.now();
+    this.measuredFrom = performance.now();
     phases.onMeasure();
     await delay(measureMs);
     this.measuring = false;
     this.stopped = true;
-    const seconds = (performance.now() - from) / 1_000;
+    this.measuredTo = performance.now();
+    const seconds = (this.measuredTo - this.measuredFrom) / 1_000;
     phases.onDone();
     stopWriting();
     await this.drain();
@@ -110,10 +113,10 @@ export class WatchLoad {
     const put = this.puts.get(number);
     if (put === undefined) return this.problem('an event came again, or of no put');
     const now = performance.now();
-    if (this.measuring) {
-      this.events += 1;
-      this.latencies.record(now - put.from);
-    }
+    if (this.measuring) this.events += 1;
+    // As of other loads: of an open loop all puts that were due in the measured time, of a closed loop all under way in it.
+    const since = this.options.rate === undefined ? now : put.from;
+    if (since >= this.measuredFrom && put.from < this.measuredTo) this.latencies.record(now - put.from);
     this.timeline.count(now);
     if (--put.missing === 0) this.reachedAll(number);
   }
