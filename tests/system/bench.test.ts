@@ -35,6 +35,18 @@ interface Result {
   }>;
 }
 
+function commandLines(): string[] {
+  return readdirSync('/proc')
+    .filter((entry) => /^\d+$/.test(entry))
+    .map((pid) => {
+      try {
+        return readFileSync(join('/proc', pid, 'cmdline'), 'utf8');
+      } catch {
+        return ''; // it ended meanwhile
+      }
+    });
+}
+
 test('the benchmark measures a case and writes figures and a chart', async () => {
   const argv = [script('main'), '--no-etcd', '--case', 'txn-cas-1000-3', '--rounds', '1', ...SHORT, '--out', out];
   const { code, stdout, stderr } = await run('node', argv, LONG);
@@ -85,7 +97,8 @@ test('a benchmark that is told to stop takes its servers and their data with it'
   const exited = once(child, 'exit');
   child.kill('SIGTERM');
   expect(await exited).toEqual([143, null]);
-  expect(readdirSync(out)).toEqual([]);
+  expect(readdirSync(out).filter((name) => name.startsWith('hexad-bench-'))).toEqual([]);
+  expect(commandLines().filter((line) => line.includes(out))).toEqual([]);
 }, 60_000);
 
 test('an unknown case is a mistake that starts nothing', async () => {
