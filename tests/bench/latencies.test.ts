@@ -1,6 +1,6 @@
 import { Latencies } from './latencies';
 
-test('quantiles are within one percent of those of the sorted durations', () => {
+test('quantiles are within 0.3 % of those of the sorted durations', () => {
   const latencies = new Latencies();
   const all: number[] = [];
   // Spread over five orders of magnitude, in no order.
@@ -9,7 +9,7 @@ test('quantiles are within one percent of those of the sorted durations', () => 
   all.sort((a, b) => a - b);
   for (const q of [0.001, 0.5, 0.9, 0.99, 0.999, 1]) {
     const exact = all[Math.ceil(q * all.length) - 1] ?? 0;
-    expect(Math.abs(latencies.quantile(q) / exact - 1)).toBeLessThan(0.011);
+    expect(Math.abs(latencies.quantile(q) / exact - 1)).toBeLessThan(0.003);
   }
   expect(latencies.count).toBe(10_000);
 });

@@ -1,8 +1,8 @@
-const BUCKETS_PER_OCTAVE = 64;
+const BUCKETS_PER_OCTAVE = 256;
 const OCTAVES = 30;
 
 /**
- * A histogram of durations from 1 µs to 18 minutes with buckets of about 1 %, so that recording costs next to nothing and
+ * A histogram of durations from 1 µs to 18 minutes with buckets of about 0.3 %, so that recording costs next to nothing and
  * memory does not grow. Shorter durations count as 1 µs, longer ones as the longest.
  */
 export class Latencies {
@@ -19,7 +19,7 @@ export class Latencies {
     this.count += 1;
   }
 
-  /** The duration in milliseconds that a share `q` (0 to 1) of all does not exceed, within 1 %; 0 when there is none. */
+  /** The duration in milliseconds that a share `q` (0 to 1) of all does not exceed, within 0.3 %; 0 when there is none. */
   quantile(q: number): number {
     const rank = Math.max(1, Math.ceil(this.count * q));
     let seen = 0;
