@@ -50,6 +50,13 @@ test('calls of one function are one frame whatever the call site', () => {
   expect(work[0]).toMatchObject({ self: 4, total: 12 });
 });
 
+test('native code without a name is called after its caller', () => {
+  const native = { id: 8, callFrame: { functionName: '', url: '', lineNumber: -1 } };
+  const nodes = [node(1, '(root)', -1, 4), node(4, 'getBinary', 10, 8), native];
+  const { byFunction } = attribute({ ...PROFILE, nodes, samples: [8], timeDeltas: [0] }, sourceOf);
+  expect(byFunction.map(({ name }) => name)).toEqual(['native code of getBinary']);
+});
+
 test('nothing is lost between the frames and the wall clock', () => {
   expect(attribution.root.total).toBe(18); // two milliseconds passed before the first sample
 });

@@ -65,11 +65,11 @@ export function attribute(profile: CpuProfile, sourceOf: SourceOf): Attribution 
   const nodes = new Map(profile.nodes.map((node) => [node.id, node]));
   const functions = new Map<string, { name: string; file: string; ms: number }>();
   const special = new Map<string, number>();
-  const build = (node: ProfileNode): Frame => {
+  const build = (node: ProfileNode, caller: string): Frame => {
     const { functionName, url, lineNumber } = node.callFrame;
     const ms = self.get(node.id) ?? 0;
     const isSpecial = functionName.startsWith('(') && url === '';
-    const name = functionName === '' ? `anonymous:${lineNumber + 1}` : functionName;
+    const name = functionName === '' ? nameless(url, lineNumber, caller) : functionName;
     const file = isSpecial ? '' : sourceOf(url, lineNumber);
     if (isSpecial) special.set(name, (special.get(name) ?? 0) + ms);
     else if (ms > 0) {
@@ -77,12 +77,14 @@ export function attribute(profile: CpuProfile, sourceOf: SourceOf): Attribution 
       known.ms += ms;
       functions.set(`${name} ${file}`, known);
     }
-    const children = merge((node.children ?? []).flatMap((id) => nodes.get(id) ?? []).map(build));
+    const children = merge(
+      (node.children ?? []).flatMap((id) => nodes.get(id) ?? []).map((child) => build(child, name)),
+    );
     return { name, file, self: ms, total: ms + children.reduce((sum, { total }) => sum + total, 0), children };
   };
   const [first] = profile.nodes;
   if (first === undefined) throw new Error('the profile is empty');
-  const root = build(first);
+  const root = build(first, '');
   const byFunction = [...functions.values()].sort((a, b) => b.ms - a.ms);
   return {
     wall: (profile.endTime - profile.startTime) / 1_000,
@@ -93,6 +95,11 @@ export function attribute(profile: CpuProfile, sourceOf: SourceOf): Attribution 
     byFile: filesOf(byFunction),
     root,
   };
+}
+
+/** Functions of native add-ons have neither name nor script: their caller says most. */
+function nameless(url: string, lineNumber: number, caller: string): string {
+  return url === '' ? `native code of ${caller}` : `anonymous:${lineNumber + 1}`;
 }
 
 /** Siblings of the same function are one frame: V8 keeps them apart by call site. */
