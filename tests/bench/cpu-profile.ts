@@ -31,6 +31,7 @@ export interface Frame {
 
 /** Where a process's main thread spent its time, in milliseconds. */
 export interface Attribution {
+  /** From the first sample on: before it the profiler itself was starting. */
   readonly wall: number;
   readonly idle: number;
   readonly collector: number;
@@ -87,7 +88,7 @@ export function attribute(profile: CpuProfile, sourceOf: SourceOf): Attribution 
   const root = build(first, '');
   const byFunction = [...functions.values()].sort((a, b) => b.ms - a.ms);
   return {
-    wall: (profile.endTime - profile.startTime) / 1_000,
+    wall: root.total,
     idle: special.get(IDLE) ?? 0,
     collector: special.get(COLLECTOR) ?? 0,
     native: special.get(NATIVE) ?? 0,
