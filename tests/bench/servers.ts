@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -27,6 +28,8 @@ interface Member {
   readonly name: string;
   readonly port: number;
   readonly child: ChildProcess;
+  /** Settles when it serves, has failed to or was given up. */
+  readonly ready: Promise<void>;
   isLeader: boolean;
   /** Name by pid, of the member's processes. */
   processes: ReadonlyMap<number, string>;
@@ -111,7 +114,7 @@ export class ServerCluster {
 
   async stop(): Promise<void> {
     clearInterval(this.sampler);
-    await Promise.all(this.members.map(({ child }) => stopped(child)));
+    await Promise.all(this.members.map(stopped));
     rmSync(this.directory, { recursive: true, force: true, maxRetries: 10 });
     ServerCluster.running.delete(this);
   }
@@ -121,7 +124,7 @@ export class ServerCluster {
     const peer = (at: number): string => `http://127.0.0.1:${String(ports[members + at])}`;
     const initial = Array.from({ length: members }, (_, at) => `m${at + 1}=${peer(at)}`).join(',');
     const binary = this.kind === 'hexad' ? join(ROOT, 'bin', 'hexad') : etcd;
-    const ready = ports.slice(0, members).map((port, at) => {
+    const whenAllReady = ports.slice(0, members).map((port, at) => {
       const client = `http://127.0.0.1:${port}`;
       const flags = [
         `--name=m${at + 1}`,
@@ -135,10 +138,11 @@ export class ServerCluster {
       ];
       const env = { ...process.env, ...environment };
       const child = spawn(binary, flags, { stdio: ['ignore', 'ignore', 'pipe'], env });
-      this.members.push({ name: `m${at + 1}`, port, child, isLeader: members === 1, processes: new Map() });
-      return whenReady(child, binary);
+      const ready = whenReady(child, binary);
+      this.members.push({ name: `m${at + 1}`, port, child, ready, isLeader: members === 1, processes: new Map() });
+      return ready;
     });
-    await Promise.all(ready);
+    await Promise.all(whenAllReady);
   }
 
   private async findLeader(): Promise<void> {
@@ -181,17 +185,15 @@ function whenReady(child: ChildProcess, binary: string): Promise<void> {
   });
 }
 
-function stopped(child: ChildProcess): Promise<void> {
-  return new Promise((resolve) => {
-    if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return resolve();
-    const killer = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
-    child.removeAllListeners('exit');
-    child.once('exit', () => {
-      clearTimeout(killer);
-      resolve();
-    });
-    child.kill('SIGTERM');
-  });
+/** Ends a member. One that is still starting is waited for: only then does it end its own processes in order. */
+async function stopped({ child, ready }: Member): Promise<void> {
+  await Promise.allSettled([ready]);
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  const killer = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
+  const exited = once(child, 'exit');
+  child.kill('SIGTERM');
+  await exited;
+  clearTimeout(killer);
 }
 
 function namesOf(parent: number): Map<number, string> {
