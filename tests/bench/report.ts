@@ -1,139 +1,100 @@
 import type { BenchCase } from './cases';
+import { type Measurement, type Medians, mediansOf } from './measurement';
 import type { ServerKind } from './servers';
+import { checksOf, type Row } from './targets';
 
-/** One case on one server in one round. */
-export interface Measurement {
-  readonly case: string;
-  readonly server: ServerKind;
-  readonly perSecond: number;
-  readonly p50: number;
-  readonly p99: number;
-  readonly cpuMicros: number;
-  readonly cpuByProcess: Readonly<Record<string, number>>;
-  readonly anonymousKb: number;
-  readonly errors: Readonly<Record<string, number>>;
-}
-
-export interface Row {
-  readonly case: string;
-  readonly hexad: Medians;
-  readonly etcd: Medians | undefined;
-  readonly missed: readonly string[];
-}
-
-export interface Medians {
-  readonly perSecond: number;
-  readonly p50: number;
-  readonly p99: number;
-  readonly cpuMicros: number;
-  readonly cpuByProcess: Readonly<Record<string, number>>;
-  readonly anonymousMb: number;
-  readonly errors: number;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = Math.floor(sorted.length / 2);
-  const high = sorted[middle] ?? 0;
-  return sorted.length % 2 === 1 ? high : (high + (sorted[middle - 1] ?? 0)) / 2;
-}
-
-function medians(of: readonly Measurement[]): Medians {
-  const names = [...new Set(of.flatMap(({ cpuByProcess }) => Object.keys(cpuByProcess)))];
-  return {
-    perSecond: median(of.map(({ perSecond }) => perSecond)),
-    p50: median(of.map(({ p50 }) => p50)),
-    p99: median(of.map(({ p99 }) => p99)),
-    cpuMicros: median(of.map(({ cpuMicros }) => cpuMicros)),
-    cpuByProcess: Object.fromEntries(
-      names.map((name) => [name, median(of.map(({ cpuByProcess }) => cpuByProcess[name] ?? 0))]),
-    ),
-    anonymousMb: median(of.map(({ anonymousKb }) => anonymousKb)) / 1_024,
-    errors: of.reduce((sum, { errors }) => sum + Object.values(errors).reduce((a, b) => a + b, 0), 0),
+export function rowsOf(cases: readonly BenchCase[], measurements: readonly Measurement[]): Row[] {
+  const of = (name: string, server: ServerKind): Medians | undefined => {
+    const own = measurements.filter((m) => m.case === name && m.server === server);
+    return own.length === 0 ? undefined : mediansOf(own);
   };
+  const rows: Row[] = [];
+  for (const bench of cases) {
+    const hexad = of(bench.name, 'hexad');
+    if (hexad === undefined) continue;
+    const etcd = of(bench.name, 'etcd');
+    const checks = checksOf(bench, hexad, etcd, (name) => of(name, 'hexad'));
+    rows.push({ case: bench.name, hexad, etcd, checks });
+  }
+  return rows;
 }
 
-export function rows(cases: readonly BenchCase[], measurements: readonly Measurement[]): Row[] {
-  return cases.map((bench) => {
-    const of = (server: ServerKind): Measurement[] =>
-      measurements.filter((m) => m.case === bench.name && m.server === server);
-    const hexad = medians(of('hexad'));
-    const etcd = of('etcd').length > 0 ? medians(of('etcd')) : undefined;
-    return { case: bench.name, hexad, etcd, missed: missedTargets(bench, hexad, etcd) };
-  });
-}
+const number = (value: number | undefined, digits: number): string =>
+  value === undefined ? '–' : value.toFixed(digits);
 
-function missedTargets({ target }: BenchCase, hexad: Medians, etcd: Medians | undefined): string[] {
-  const missed: string[] = [];
-  if (hexad.errors > 0) missed.push(`${hexad.errors} errors`);
-  if (target.cpuMicros !== undefined && hexad.cpuMicros > target.cpuMicros)
-    missed.push(`CPU ${hexad.cpuMicros.toFixed(0)} µs > ${target.cpuMicros}`);
-  if (etcd === undefined) return missed;
-  const ratio = (key: 'perSecond' | 'p50' | 'p99'): number => hexad[key] / etcd[key];
-  if (target.throughput !== undefined && ratio('perSecond') < target.throughput)
-    missed.push(`throughput ${ratio('perSecond').toFixed(2)} < ${target.throughput}`);
-  if (target.p50 !== undefined && ratio('p50') > target.p50)
-    missed.push(`p50 ${ratio('p50').toFixed(2)} > ${target.p50}`);
-  if (target.p99 !== undefined && ratio('p99') > target.p99)
-    missed.push(`p99 ${ratio('p99').toFixed(2)} > ${target.p99}`);
-  return missed;
-}
-
-export function table(list: readonly Row[]): string {
-  const cell = (value: number | undefined, digits: number): string =>
-    value === undefined ? '–' : value.toFixed(digits);
-  const lines = list.map(({ case: name, hexad, etcd, missed }) => [
-    name,
-    cell(hexad.perSecond, 0),
-    cell(etcd?.perSecond, 0),
-    cell(etcd === undefined ? undefined : hexad.perSecond / etcd.perSecond, 2),
-    cell(hexad.p50, 2),
-    cell(etcd?.p50, 2),
-    cell(hexad.p99, 2),
-    cell(etcd?.p99, 2),
-    cell(hexad.cpuMicros, 1),
-    cell(etcd?.cpuMicros, 1),
-    cell(hexad.anonymousMb, 0),
-    cell(etcd?.anonymousMb, 0),
-    missed.join('; ') || 'ok',
-  ]);
-  const head = [
-    'case',
-    'ops/s',
-    'etcd',
-    'ratio',
-    'p50 ms',
-    'etcd',
-    'p99 ms',
-    'etcd',
-    'CPU µs/op',
-    'etcd',
-    'MB',
-    'etcd',
-    'targets',
-  ];
-  const widths = head.map((title, at) => Math.max(title.length, ...lines.map((line) => (line[at] ?? '').length)));
-  return [head, ...lines]
+/** Columns as wide as their widest cell; the first is flush left, the others right. */
+export function columns(lines: ReadonlyArray<readonly string[]>): string {
+  const count = Math.max(0, ...lines.map((line) => line.length));
+  const widths = Array.from({ length: count }, (_, at) => Math.max(...lines.map((line) => (line[at] ?? '').length)));
+  return lines
     .map((line) =>
       line
-        .map((text, at) => text.padEnd(widths[at] ?? 0))
+        .map((text, at) => (at === 0 ? text.padEnd(widths[at] ?? 0) : text.padStart(widths[at] ?? 0)))
         .join('  ')
         .trimEnd(),
     )
     .join('\n');
 }
 
-/** Bars of throughput relative to etcd (1 = the dashed line). */
-export function chart(list: readonly Row[]): string {
-  const bars = list.filter(({ etcd }) => etcd !== undefined);
-  const ratios = bars.map(({ hexad, etcd }) => hexad.perSecond / (etcd?.perSecond ?? 1));
-  const scale = 420 / Math.max(2, ...ratios);
-  const height = 40 + bars.length * 26;
-  const rowsOf = bars.map(({ case: name }, at) => {
-    const ratio = ratios[at] ?? 0;
-    const y = 30 + at * 26;
-    return `<text x="8" y="${y + 14}">${name}</text><rect x="240" y="${y}" width="${(ratio * scale).toFixed(1)}" height="18" fill="#3b7dd8"/><text x="${(246 + ratio * scale).toFixed(1)}" y="${y + 14}">${ratio.toFixed(2)} ×</text>`;
-  });
-  const one = (240 + scale).toFixed(1);
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="760" height="${height}" font-family="sans-serif" font-size="13"><text x="8" y="18">Throughput of Hexad relative to etcd in the same run</text>${rowsOf.join('')}<line x1="${one}" x2="${one}" y1="24" y2="${height}" stroke="#888" stroke-dasharray="4"/></svg>\n`;
+/** Medians and ratios of all cases. */
+export function table(rows: readonly Row[]): string {
+  const pair = (row: Row, of: (m: Medians) => number, digits: number): string[] => [
+    number(of(row.hexad), digits),
+    number(row.etcd && of(row.etcd), digits),
+  ];
+  const ratio = ({ hexad, etcd }: Row, of: (m: Medians) => number): string => number(etcd && of(hexad) / of(etcd), 2);
+  const lines = rows.map((row) => [
+    row.case,
+    ...pair(row, (m) => m.perSecond, 0),
+    ratio(row, (m) => m.perSecond),
+    ...pair(row, (m) => m.p50, 2),
+    ratio(row, (m) => m.p50),
+    ...pair(row, (m) => m.p99, 2),
+    ratio(row, (m) => m.p99),
+    ...pair(row, (m) => m.cpuMicros, 1),
+    ...pair(row, (m) => m.peakAnonymousMb, 0),
+    number(row.hexad.generatorMicros, 1),
+    row.checks.every(({ ok }) => ok) ? 'ok' : 'MISSED',
+  ]);
+  const head = ['case', 'ops/s', 'etcd', 'ratio', 'p50 ms', 'etcd', 'ratio', 'p99 ms', 'etcd', 'ratio'];
+  return columns([[...head, 'CPU µs/op', 'etcd', 'peak MB', 'etcd', 'generator µs/op', 'targets'], ...lines]);
+}
+
+/** CPU seconds per million operations of each process. */
+export function cpuTable(rows: readonly Row[]): string {
+  const lines = rows.flatMap(({ case: name, hexad, etcd }) =>
+    [hexad, etcd].flatMap((medians) =>
+      Object.entries(medians?.cpuByProcess ?? {}).map(([process, micros]) => [`${name} ${process}`, micros.toFixed(1)]),
+    ),
+  );
+  return columns([['CPU seconds per million operations', ''], ...lines]);
+}
+
+/** Figures that only some cases have, and errors. */
+export function notes(rows: readonly Row[]): string[] {
+  return rows.flatMap(({ case: name, hexad, etcd }) =>
+    (
+      [
+        ['hexad', hexad],
+        ['etcd', etcd],
+      ] as const
+    ).flatMap(([server, medians]) => [
+      ...Object.entries(medians?.extra ?? {}).map(([what, value]) => `${name} ${server}: ${what} ${value.toFixed(1)}`),
+      ...Object.entries(medians?.errors ?? {}).map(([text, count]) => `${name} ${server}: ${count} × "${text}"`),
+    ]),
+  );
+}
+
+/** One line for one measurement, as it is made. */
+export function progressLine(m: Measurement): string {
+  const cpu = Object.entries(m.cpuByProcess)
+    .map(([name, micros]) => `${name} ${micros.toFixed(1)}`)
+    .join(', ');
+  const percent = (share: number): string => `${(share * 100).toFixed(0)} %`;
+  const errors = Object.keys(m.errors).length === 0 ? '' : `; errors ${JSON.stringify(m.errors)}`;
+  return (
+    `round ${m.round} ${m.case} ${m.server}: ${m.perSecond.toFixed(0)}/s, p50 ${m.p50.toFixed(2)} p99 ${m.p99.toFixed(2)} ms, ` +
+    `CPU ${m.cpuMicros.toFixed(1)} µs/op (${cpu}), generator ${m.generatorMicros.toFixed(1)}, peak ${m.peakAnonymousMb.toFixed(0)} MB, ` +
+    `stolen ${percent(m.stolenShare)}, others ${percent(m.othersShare)}${errors}`
+  );
 }

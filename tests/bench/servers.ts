@@ -1,151 +1,206 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { decodeStatusResponse, encodeStatusRequest, MAINTENANCE_PATHS } from '../../proto/gen/etcdserverpb';
 import { freePorts } from '../system/support/ports';
+import { connectTo } from './fill';
+import { anonymousKb, commandLine, cpuSeconds, family } from './proc';
 
-const ROOT = join(__dirname, '..', '..', '..');
+export const ROOT = join(__dirname, '..', '..', '..');
 const READY = /ready to serve client requests|serving insecure client requests/;
 const START_MS = 30_000;
-const CLOCK_TICKS_PER_SECOND = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
-const PAGE_KB = 4;
+const STOP_MS = 60_000;
+const LOG_BYTES_MAX = 1 << 20;
 
 export type ServerKind = 'hexad' | 'etcd';
 
-/** CPU seconds (user + system) by process name, and anonymous memory of all in kB. */
-export interface Usage {
-  readonly cpu: ReadonlyMap<string, number>;
-  readonly anonymousKb: number;
+export interface StartOptions {
+  readonly members: number;
+  /** The etcd binary, for that kind. */
+  readonly etcd: string;
+  /** Added to the environment of the servers. */
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+interface Member {
+  readonly name: string;
+  readonly port: number;
+  readonly child: ChildProcess;
+  /** Settles when it serves, has failed to or was given up. */
+  readonly ready: Promise<void>;
+  isLeader: boolean;
+  /** Name by pid, of the member's processes. */
+  processes: ReadonlyMap<number, string>;
 }
 
 /** A cluster of one kind on loopback ports and a temporary directory of its own, with the flags both kinds share. */
 export class ServerCluster {
-  private readonly children: ChildProcess[] = [];
-  private constructor(
-    readonly kind: ServerKind,
-    readonly ports: readonly number[],
-    private readonly directory: string,
-  ) {}
+  private readonly members: Member[] = [];
+  private readonly directory: string;
+  private peakKb = 0;
+  private sampler: NodeJS.Timeout | undefined;
 
-  static async start(
-    kind: ServerKind,
-    members: number,
-    etcd: string,
-    extra: readonly string[] = [],
-  ): Promise<ServerCluster> {
-    const ports = await freePorts(2 * members);
-    const cluster = new ServerCluster(
-      kind,
-      ports.slice(0, members),
-      mkdtempSync(join(tmpdir(), `hexad-bench-${kind}-`)),
+  private constructor(readonly kind: ServerKind) {
+    this.directory = mkdtempSync(join(tmpdir(), `hexad-bench-${kind}-`));
+  }
+
+  /** Those that must be stopped if the benchmark is. */
+  private static readonly running = new Set<ServerCluster>();
+
+  /** Ends this process at SIGINT and SIGTERM, once all clusters have stopped and their data is gone. */
+  static stopAtSignals(): void {
+    for (const [signal, code] of [
+      ['SIGINT', 130],
+      ['SIGTERM', 143],
+    ] as const) {
+      process.once(signal, () => {
+        void Promise.all([...ServerCluster.running].map((cluster) => cluster.stop())).finally(() => process.exit(code));
+      });
+    }
+  }
+
+  /** Resolves when all members serve and their leader is known. */
+  static async start(kind: ServerKind, options: StartOptions): Promise<ServerCluster> {
+    const cluster = new ServerCluster(kind);
+    ServerCluster.running.add(cluster);
+    try {
+      await cluster.startMembers(options);
+      await cluster.findLeader();
+    } catch (error) {
+      await cluster.stop();
+      throw error;
+    }
+    for (const member of cluster.members) member.processes = namesOf(member.child.pid ?? 0);
+    return cluster;
+  }
+
+  /** Client ports, the leader's first, so that a single client has the same way to go in every round and on both kinds. */
+  get ports(): number[] {
+    return [...this.members].sort((a, b) => Number(b.isLeader) - Number(a.isLeader)).map(({ port }) => port);
+  }
+
+  /** Of every process, with its role, as in `leader raft`; a single member is the leader. */
+  processes(): Array<{ readonly pid: number; readonly name: string; readonly member: string }> {
+    return this.members.flatMap(({ processes, isLeader, name: member }) =>
+      [...processes].map(([pid, name]) => ({ pid, name: `${isLeader ? 'leader' : 'follower'} ${name}`, member })),
     );
+  }
+
+  /** CPU seconds (user and system) so far, by role and process name; those of several followers are added. */
+  cpu(): Map<string, number> {
+    const cpu = new Map<string, number>();
+    for (const { pid, name } of this.processes()) cpu.set(name, (cpu.get(name) ?? 0) + cpuSeconds(pid));
+    return cpu;
+  }
+
+  /** Looks at memory every `everyMs` until the cluster stops. */
+  sampleMemory(everyMs: number): void {
+    const sample = (): void => {
+      this.peakKb = Math.max(
+        this.peakKb,
+        this.processes().reduce((sum, { pid }) => sum + anonymousKb(pid), 0),
+      );
+    };
+    sample();
+    this.sampler = setInterval(sample, everyMs);
+  }
+
+  /** The largest sum of anonymous memory of all processes that was seen. */
+  get peakAnonymousMb(): number {
+    return this.peakKb / 1_024;
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.sampler);
+    await Promise.all(this.members.map(stopped));
+    rmSync(this.directory, { recursive: true, force: true, maxRetries: 10 });
+    ServerCluster.running.delete(this);
+  }
+
+  private async startMembers({ members, etcd, environment }: StartOptions): Promise<void> {
+    const ports = await freePorts(2 * members);
     const peer = (at: number): string => `http://127.0.0.1:${String(ports[members + at])}`;
     const initial = Array.from({ length: members }, (_, at) => `m${at + 1}=${peer(at)}`).join(',');
-    const started = cluster.ports.map((port, at) => {
+    const binary = this.kind === 'hexad' ? join(ROOT, 'bin', 'hexad') : etcd;
+    const whenAllReady = ports.slice(0, members).map((port, at) => {
       const client = `http://127.0.0.1:${port}`;
       const flags = [
         `--name=m${at + 1}`,
-        `--data-dir=${join(cluster.directory, `m${at + 1}`)}`,
+        `--data-dir=${join(this.directory, `m${at + 1}`)}`,
         `--listen-client-urls=${client}`,
         `--advertise-client-urls=${client}`,
         `--listen-peer-urls=${peer(at)}`,
         `--initial-advertise-peer-urls=${peer(at)}`,
         `--initial-cluster=${initial}`,
         '--quota-backend-bytes=8589934592',
-        ...extra,
       ];
-      return cluster.spawn(kind === 'hexad' ? join(ROOT, 'bin', 'hexad') : etcd, flags);
+      const env = { ...process.env, ...environment };
+      const child = spawn(binary, flags, { stdio: ['ignore', 'ignore', 'pipe'], env });
+      const ready = whenReady(child, binary);
+      this.members.push({ name: `m${at + 1}`, port, child, ready, isLeader: members === 1, processes: new Map() });
+      return ready;
     });
-    await Promise.all(started);
-    return cluster;
+    await Promise.all(whenAllReady);
   }
 
-  private spawn(binary: string, flags: readonly string[]): Promise<void> {
-    const child = spawn(binary, [...flags], { stdio: ['ignore', 'ignore', 'pipe'] });
-    this.children.push(child);
-    let log = '';
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(
-        () => reject(new Error(`${binary} was not ready in ${START_MS} ms:\n${log.slice(-2_000)}`)),
-        START_MS,
-      );
-      child.once('exit', (code) => reject(new Error(`${binary} ended with ${String(code)}:\n${log.slice(-2_000)}`)));
-      child.stderr.setEncoding('utf8').on('data', (text: string) => {
-        if (log.length < 1 << 20) log += text;
-        if (!READY.test(log)) return;
-        clearTimeout(timer);
-        resolve();
-      });
-    });
-  }
-
-  usage(): Usage {
-    const cpu = new Map<string, number>();
-    let anonymousKb = 0;
-    for (const pid of this.pids()) {
-      const name = processName(pid);
-      cpu.set(name, (cpu.get(name) ?? 0) + cpuSeconds(pid));
-      anonymousKb += anonymous(pid);
+  private async findLeader(): Promise<void> {
+    const giveUpAt = performance.now() + START_MS;
+    while (!this.members.some(({ isLeader }) => isLeader)) {
+      if (performance.now() > giveUpAt) throw new Error('the cluster has no leader');
+      for (const member of this.members) member.isLeader = await leads(member.port);
     }
-    return { cpu, anonymousKb };
-  }
-
-  private pids(): number[] {
-    const roots = new Set(this.children.map((child) => child.pid ?? 0));
-    const all = readdirSync('/proc')
-      .filter((entry) => /^\d+$/.test(entry))
-      .map(Number);
-    return all.filter((pid) => roots.has(pid) || roots.has(parentOf(pid)));
-  }
-
-  async stop(): Promise<void> {
-    await Promise.all(
-      this.children.map(
-        (child) =>
-          new Promise<void>((resolve) => {
-            if (child.exitCode !== null || child.signalCode !== null) return resolve();
-            child.removeAllListeners('exit');
-            child.once('exit', () => resolve());
-            child.kill('SIGTERM');
-          }),
-      ),
-    );
-    rmSync(this.directory, { recursive: true, force: true, maxRetries: 10 });
   }
 }
 
-function statFields(pid: number): string[] {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  } catch {
-    return []; // it ended while we looked
-  }
+function leads(port: number): Promise<boolean> {
+  const channel = connectTo(port);
+  return new Promise((resolve, reject) => {
+    channel.unary(MAINTENANCE_PATHS.Status, encodeStatusRequest({}), { timeoutMs: START_MS }, (result) => {
+      channel.close();
+      if (!result.ok) return reject(new Error(`status: ${result.error.message}`));
+      const { header, leader } = decodeStatusResponse(result.response);
+      resolve(header?.memberId === leader);
+    });
+  });
 }
 
-function parentOf(pid: number): number {
-  return Number(statFields(pid)[1] ?? 0);
+function whenReady(child: ChildProcess, binary: string): Promise<void> {
+  let log = '';
+  let isReady = false;
+  return new Promise((resolve, reject) => {
+    const fail = (what: string): void => reject(new Error(`${binary} ${what}:\n${log.slice(-2_000)}`));
+    const timer = setTimeout(() => fail(`was not ready in ${START_MS} ms`), START_MS);
+    child.once('error', (error) => fail(`could not be started: ${error.message}`));
+    child.once('exit', (code) => fail(`ended with ${String(code)}`));
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      if (isReady) return; // the pipe must go on being drained
+      log = (log + text).slice(-LOG_BYTES_MAX);
+      if (!READY.test(log)) return;
+      clearTimeout(timer);
+      isReady = true;
+      resolve();
+    });
+  });
 }
 
-function cpuSeconds(pid: number): number {
-  const fields = statFields(pid);
-  return (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) / CLOCK_TICKS_PER_SECOND;
+/** Ends a member. One that is still starting is waited for: only then does it end its own processes in order. */
+async function stopped({ child, ready }: Member): Promise<void> {
+  await Promise.allSettled([ready]);
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  const killer = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
+  const exited = once(child, 'exit');
+  child.kill('SIGTERM');
+  await exited;
+  clearTimeout(killer);
 }
 
-function anonymous(pid: number): number {
-  try {
-    const [, rss = '0', shared = '0'] = readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ');
-    return (Number(rss) - Number(shared)) * PAGE_KB;
-  } catch {
-    return 0;
-  }
-}
-
-function processName(pid: number): string {
-  try {
-    const line = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
-    return /services\/(\w+)\/main\.js/.exec(line)?.[1] ?? (line.includes('etcd') ? 'etcd' : 'other');
-  } catch {
-    return 'other';
-  }
+function namesOf(parent: number): Map<number, string> {
+  return new Map(
+    family(parent).map((pid) => {
+      const service = /services\/(\w+)\/main\.js/.exec(commandLine(pid))?.[1];
+      return [pid, service ?? 'etcd'];
+    }),
+  );
 }

@@ -1,0 +1,74 @@
+import type { BenchCase } from './cases';
+import { NOT_SENT, TOO_MANY_REQUESTS } from './load';
+import type { Medians } from './measurement';
+
+/** One requirement of one case and what was reached. */
+export interface Check {
+  readonly subject: string;
+  readonly comparison: '≥' | '≤';
+  readonly limit: number;
+  readonly reached: number;
+  readonly ok: boolean;
+}
+
+/** The results of a case: Hexad's always, etcd's if it took part. */
+export interface Row {
+  readonly case: string;
+  readonly hexad: Medians;
+  readonly etcd: Medians | undefined;
+  readonly checks: readonly Check[];
+}
+
+/** Written so that a result that is no number is a miss. */
+function atLeast(subject: string, reached: number, limit: number): Check {
+  return { subject, comparison: '≥', limit, reached, ok: reached >= limit };
+}
+
+function atMost(subject: string, reached: number, limit: number): Check {
+  return { subject, comparison: '≤', limit, reached, ok: reached <= limit };
+}
+
+function errorCheck(bench: BenchCase, hexad: Medians): Check {
+  const refusalsAllowed = bench.kind === 'load' && bench.refusalsAllowed === true;
+  const allowed = refusalsAllowed ? [TOO_MANY_REQUESTS, NOT_SENT] : [];
+  const errors = Object.entries(hexad.errors).filter(([text]) => !allowed.includes(text));
+  return atMost(
+    'errors',
+    errors.reduce((sum, [, count]) => sum + count, 0),
+    0,
+  );
+}
+
+/** What Hexad must reach in a case. Without etcd only what needs no comparison with it is checked. */
+export function checksOf(
+  bench: BenchCase,
+  hexad: Medians,
+  etcd: Medians | undefined,
+  other: (name: string) => Medians | undefined,
+): Check[] {
+  const { target } = bench;
+  const checks = [errorCheck(bench, hexad)];
+  if (target.cpuMicros !== undefined) checks.push(atMost('CPU µs/op', hexad.cpuMicros, target.cpuMicros));
+  if (target.against !== undefined) {
+    const ratio = hexad.perSecond / (other(target.against.case)?.perSecond ?? Number.NaN);
+    checks.push(atLeast(`throughput / ${target.against.case}`, ratio, target.against.throughput));
+  }
+  if (etcd === undefined) return checks;
+  const ratio = (key: 'perSecond' | 'p50' | 'p99'): number => hexad[key] / etcd[key];
+  if (target.throughput !== undefined) checks.push(atLeast('throughput / etcd', ratio('perSecond'), target.throughput));
+  if (target.p50 !== undefined) checks.push(atMost('p50 / etcd', ratio('p50'), target.p50));
+  if (target.p99 !== undefined) checks.push(atMost('p99 / etcd', ratio('p99'), target.p99));
+  return checks;
+}
+
+/** One line for each requirement that was missed. */
+export function misses(rows: readonly Row[]): string[] {
+  return rows.flatMap((row) =>
+    row.checks
+      .filter(({ ok }) => !ok)
+      .map(
+        ({ subject, comparison, limit, reached }) =>
+          `MISSED ${row.case}: ${subject} must be ${comparison} ${limit}, reached ${reached.toFixed(2)}`,
+      ),
+  );
+}
