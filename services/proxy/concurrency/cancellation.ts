@@ -5,6 +5,7 @@ import { Refusal } from './refusal';
 /** Whether the client has gone. */
 export interface Cancellation {
   readonly cancelled: boolean;
+  /** Runs at once when the client has gone already. */
   onCancel(callback: () => void): void;
 }
 
@@ -17,7 +18,10 @@ export function cancellationOfUnary(request: UnaryRequest): Cancellation {
     get cancelled() {
       return request.cancelled;
     },
-    onCancel: (callback) => void callbacks.push(callback),
+    onCancel: (callback) => {
+      if (request.cancelled) callback();
+      else callbacks.push(callback);
+    },
   };
 }
 

@@ -117,6 +117,16 @@ test('one who gives up leaves the queue; one whose session is over is told so', 
   expect(await third.done()).toMatchObject({ message: Errors.SessionExpired.message });
 });
 
+test('one who gives up while it is being queued leaves no waiter behind', async () => {
+  const { store, lock } = setUp();
+  await lock(1n).done();
+  const second = lock(2n);
+  second.cancel();
+  await second.done();
+  await settle();
+  expect(store.names).toEqual(['l/1']);
+});
+
 test('leaders follow one another; proclaiming and resigning are for the leader alone', async () => {
   const { elections, campaign, store } = setUp();
   const call = (path: string, body: Uint8Array): Promise<Uint8Array | RpcError> =>
