@@ -155,7 +155,7 @@ export class Front {
       if (protocol === 'http1') return this.#toHttp1(socket, head);
       if (protocol === 'unknown') return this.#refuse(socket, 'neither HTTP/2 nor HTTP/1.1');
       this.#settled(socket);
-      this.#accept(socket, head, new ConnectionRecord(socket));
+      this.#accept(socket, head, new ConnectionRecord(socket, this.#options.onProtocolError));
     };
     socket.on('data', onData);
   }

@@ -24,6 +24,8 @@ export interface ConnectionInfo {
   readonly clientCommonName: string | undefined;
   /** Runs once when the connection has ended. */
   onClose(callback: () => void): void;
+  /** Tells the log that a request on this connection was malformed; only the first is told, lest a peer fills the log. */
+  reportRequest(reason: string): void;
 }
 
 interface ServerCall {
@@ -79,6 +81,8 @@ export interface Handlers {
   readonly stream?: Readonly<Record<string, StreamHandler>>;
 }
 
+export type ReportProblem = (peer: string, reason: string) => void;
+
 export interface ServerOptions {
   readonly engine?: EngineName;
   /** Largest message accepted; larger: ResourceExhausted `grpc: received message larger than max (N vs. M)`. */
@@ -93,10 +97,16 @@ export interface ServerOptions {
   readonly keepaliveIntervalMs?: number;
   readonly keepaliveTimeoutMs?: number;
   readonly maxConnections?: number;
+  /**
+   * Bytes that slow peers of all connections together may make the server hold; beyond it the connection that holds most is
+   * ended. With it, the messages of a stream are not taken while its answers are not read. Undefined: peers are trusted.
+   * (Native engine.)
+   */
+  readonly heldBytesMax?: number;
   /** A connection must have shown its protocol (TLS handshake and preface) in this time. Default 10 s. */
   readonly handshakeTimeoutMs?: number;
-  /** Called once per rejected connection or malformed request with a reason for the log. */
-  readonly onProtocolError?: (peer: string, reason: string) => void;
+  /** Called with a reason for the log when a connection is rejected or fails, and at its first malformed request. */
+  readonly onProtocolError?: ReportProblem;
 }
 
 export interface RpcServer {

@@ -20,8 +20,12 @@ export const outputHighBytes = 256 * 1024;
 export const controlBacklogBytes = 64 * 1024;
 /** Unary answers that wait for windows or for the socket, per connection. */
 export const replyBacklogBytes = 64 * 1024 * 1024;
-/** Incomplete messages, per connection. */
+/** Incomplete messages and those of paused streams, per connection. */
 export const assemblyBytes = 64 * 1024 * 1024;
+/** Header lists of the open calls of one connection, counted as in SETTINGS_MAX_HEADER_LIST_SIZE. */
+export const headerBytesMax = 64 * 1024 * 1024;
+/** A connection that makes us hold more takes no more messages of streams before they are read. */
+export const cloggedBytes = 32 * 1024 * 1024;
 
 /**
  * Cheap frames that make work for nothing are paid from an allowance that refills with time: units per second and the most
@@ -41,3 +45,4 @@ export const AbuseCost = {
 } as const;
 
 if (streamWindow < messagePrefixBytes || connectionWindow < streamWindow) throw new Error('windows');
+if (maxHeaderListBytes > headerBytesMax || cloggedBytes > replyBacklogBytes) throw new Error('memory of a connection');

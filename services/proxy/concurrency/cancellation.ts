@@ -11,7 +11,7 @@ export interface Cancellation {
 
 export function cancellationOfUnary(request: UnaryRequest): Cancellation {
   const callbacks: Array<() => void> = [];
-  request.call.onCancel(() => {
+  request.onCancel(() => {
     for (const callback of callbacks) callback();
   });
   return {
