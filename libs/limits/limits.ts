@@ -39,6 +39,10 @@ export function leaseTtlSecondsMin(electionMs: number): number {
 export const CLIENTS_SERVED = 16_000;
 /** Unary requests under way per proxy. One connection may have half of them. */
 export const REQUESTS_IN_FLIGHT_MAX = 32_768;
+/** Reads that storage lets wait for an index. A request may need two: its own, and one for its caller's permission. */
+export const READS_WAITING_MAX = 65_536;
+/** Proposals that raft lets wait for a leader. */
+export const PROPOSALS_HELD_MAX = 20_000;
 /** Connections of one listener, as far as the process may open files. */
 export const CONNECTIONS_MAX = 65_536;
 /** Files that a process keeps for itself when connections are counted against its limit (etcd's number). */

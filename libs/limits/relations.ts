@@ -25,6 +25,14 @@ export function limitRelations(values: Limits = limits): Relation[] {
       holds: 2 * values.CLIENTS_SERVED <= values.REQUESTS_IN_FLIGHT_MAX,
     },
     {
+      statement: 'what is admitted may wait in storage',
+      holds: 2 * values.REQUESTS_IN_FLIGHT_MAX <= values.READS_WAITING_MAX,
+    },
+    {
+      statement: 'all clients served may wait for a leader',
+      holds: values.CLIENTS_SERVED <= values.PROPOSALS_HELD_MAX,
+    },
+    {
       statement: 'a largest request is admitted while one connection has its half of the bytes',
       holds: 4 * clientMessage <= values.PROPOSALS_IN_FLIGHT_BYTES_MAX,
     },

@@ -1,11 +1,11 @@
-import { REQUESTS_IN_FLIGHT_MAX } from '../../libs/limits';
+import { READS_WAITING_MAX, REQUESTS_IN_FLIGHT_MAX } from '../../libs/limits';
 
 /** Every bound of this process that no other place must agree on (those are in libs/limits). Bytes and milliseconds unless the name says otherwise. */
 export const Limits = {
   /** Proposals that wait for their result; more are answered "too many requests". */
   pendingWritesMax: REQUESTS_IN_FLIGHT_MAX,
   /** Reads that wait for a read index or for storage. Some requests ask for their caller's permission as well. */
-  pendingReadsMax: 2 * REQUESTS_IN_FLIGHT_MAX,
+  pendingReadsMax: READS_WAITING_MAX,
   pendingReadBytesMax: 64 * 1024 * 1024,
   /** A read whose link to storage broke is sent again until it has been sent this often. */
   readSendsMax: 2,

@@ -1,3 +1,4 @@
+import { clientMessageBytesMax, REQUEST_BYTES_MAX, SLOW_CLIENT_BYTES_MAX } from '../../limits';
 import { messagePrefixBytes } from './constants';
 
 /** What a peer may hold in flight towards us: windows that links fill in one go, and bounds that stop abuse. */
@@ -44,5 +45,9 @@ export const AbuseCost = {
   windowUpdate: 1,
 } as const;
 
-if (streamWindow < messagePrefixBytes || connectionWindow < streamWindow) throw new Error('windows');
+if (streamWindow < clientMessageBytesMax(REQUEST_BYTES_MAX) + messagePrefixBytes || connectionWindow < streamWindow)
+  throw new Error('windows');
 if (maxHeaderListBytes > headerBytesMax || cloggedBytes > replyBacklogBytes) throw new Error('memory of a connection');
+// One client alone can't make the server end others for it.
+if (assemblyBytes + replyBacklogBytes + headerBytesMax > SLOW_CLIENT_BYTES_MAX)
+  throw new Error('memory of all clients');
