@@ -17,6 +17,7 @@ import {
   type WatchResponse,
 } from '../../proto/gen/etcdserverpb';
 import { encodeLockRequest, LOCK_PATHS } from '../../proto/gen/v3lockpb';
+import type { EngineName } from '../../libs/rpc';
 import { Cluster } from './support/cluster';
 import { type ForeignCall, ForeignClient, grpcJava, grpcPython, type Library } from './support/foreign-client';
 import { waitFor } from './support/wait-for';
@@ -29,20 +30,27 @@ const put = (name: string, value: Uint8Array | string, lease = 0n): Uint8Array =
 const prefix = (name: string): Uint8Array => encodeRangeRequest({ key: key(name), rangeEnd: key(`${name}~`) });
 
 /** Clients of other gRPC libraries against a real member. etcdctl, in the other tests, stands for grpc-go. */
-for (const library of [grpcPython(), grpcJava()]) {
+const python = grpcPython();
+for (const [library, engine] of [
+  [python, 'native'],
+  [python, 'grpc-js'],
+  [grpcJava(), 'native'],
+] as const) {
   const { name, missing } = library;
-  (missing === '' ? describe : describe.skip)(missing === '' ? name : `${name} (missing: ${missing})`, () => {
-    interoperation(library);
+  const title = `${name} and a member on the engine ${engine}`;
+  (missing === '' ? describe : describe.skip)(missing === '' ? title : `${title} (missing: ${missing})`, () => {
+    interoperation(library, engine);
   });
 }
 
-function interoperation(library: Library): void {
+function interoperation(library: Library, engine: EngineName): void {
   let cluster: Cluster;
   let client: ForeignClient;
 
   beforeAll(async () => {
     // The server asks idle clients often whether they live, so that the test sees them answer.
-    cluster = await Cluster.start({ flags: ['--grpc-keepalive-interval=200ms', '--grpc-keepalive-timeout=1s'] });
+    const flags = ['--grpc-keepalive-interval=200ms', '--grpc-keepalive-timeout=1s', `--rpc-engine=${engine}`];
+    cluster = await Cluster.start({ flags });
     client = await new ForeignClient(library, cluster.member(0).endpoint).started();
   }, 60_000);
   afterAll(async () => {
@@ -179,8 +187,8 @@ function interoperation(library: Library): void {
     call.cancel();
   });
 
-  if (library.name === 'grpc-python') {
-    // grpc-java pings every ten seconds at most, which would take the test too long.
+  if (library === python && engine === 'native') {
+    // grpc-java pings every ten seconds at most, which would take the test too long; grpc-js has no such policy.
     test('a client that pings too often is told so and cut off', async () => {
       const eager = await new ForeignClient(library, cluster.member(0).endpoint, 50).started();
       const call = eager.bidi(WATCH_PATHS.Watch);
