@@ -56,7 +56,7 @@ describe('admission', () => {
     await Promise.all([put(greedy, 'warm'), put(modest, 'warm')]);
     const order: Array<'served' | 'refused'> = [];
     const others = new Set<string>();
-    const flood = Array.from({ length: 4 * REQUESTS_IN_FLIGHT_MAX }, async (_, i) => {
+    const flood = Array.from({ length: 2 * REQUESTS_IN_FLIGHT_MAX }, async (_, i) => {
       const result = await put(greedy, `f${i % 1000}`);
       if (result.ok) order.push('served');
       else if (result.error.message === TOO_MANY) order.push('refused');
