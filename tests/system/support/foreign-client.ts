@@ -28,17 +28,12 @@ export interface Library {
 
 const INTEROP = join(__dirname, '..', 'interop');
 const JARS = '/usr/share/java';
-const jars = [
-  ...['grpc-api', 'grpc-core', 'grpc-context', 'grpc-netty', 'guava', 'perfmark-api'],
-  ...['buffer', 'codec', 'codec-http', 'codec-http2', 'codec-socks', 'common', 'handler', 'handler-proxy'].map(
-    nettyJar,
-  ),
-  ...['resolver', 'transport', 'transport-native-unix-common'].map(nettyJar),
-].map((name) => join(JARS, `${name}.jar`));
-
-function nettyJar(part: string): string {
-  return `netty-${part}`;
-}
+const grpcJars = ['grpc-api', 'grpc-core', 'grpc-context', 'grpc-netty', 'guava', 'perfmark-api'];
+const nettyParts =
+  'buffer codec codec-http codec-http2 codec-socks common handler handler-proxy resolver transport transport-native-unix-common';
+const jars = [...grpcJars, ...nettyParts.split(' ').map((part) => `netty-${part}`)].map((name) =>
+  join(JARS, `${name}.jar`),
+);
 
 /** Debian's packages belong to Debian's Python, which need not be the first on PATH. */
 function pythonWithGrpc(): string | undefined {
