@@ -2,6 +2,7 @@
  * The interface of the gRPC engine. Services see only this file's types: messages are bytes, handlers are plain
  * callbacks, nothing is allocated per call that a batch could share. Two engines implement it (`native`, `grpc-js`).
  */
+import type { CancelListener } from './cancel-listener';
 import type { Http1Handler, TlsClientOptions, TlsServerOptions } from './transport-types';
 import type { RpcError } from '../errors';
 
@@ -44,8 +45,8 @@ interface ServerCall {
 export interface UnaryCall extends ServerCall {
   /** Belongs to the handler: the engine never writes to these bytes again. It may be a view of a larger buffer. */
   readonly request: Uint8Array;
-  /** At most one callback; runs if the call is cancelled before it was answered. */
-  onCancel(callback: () => void): void;
+  /** At most one listener; told if the call is cancelled before it was answered. */
+  onCancel(listener: CancelListener | (() => void)): void;
   /** Answers with OK. Exactly one of `reply` and `fail` counts; after a cancellation both do nothing. */
   reply(response: Uint8Array, trailers?: Metadata): void;
   fail(error: RpcError, trailers?: Metadata): void;

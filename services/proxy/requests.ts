@@ -1,5 +1,5 @@
 import { Errors, GrpcCode, type RpcError } from '../../libs/errors';
-import type { Metadata, StreamCall, UnaryCall } from '../../libs/rpc';
+import type { CancelListener, Metadata, StreamCall, UnaryCall } from '../../libs/rpc';
 import { type Answer, noBytes } from './answer';
 import { type Identity, NOBODY } from './identity';
 import type { Admission, Share } from './admission';
@@ -22,7 +22,7 @@ export interface Traced {
 }
 
 /** A client's unary call on its way through the edge. */
-export class UnaryRequest implements Answer, Traced {
+export class UnaryRequest implements Answer, Traced, CancelListener {
   identity: Identity = NOBODY;
   trace: Uint8Array = noBytes;
   onEnd: ((error: RpcError | undefined) => void) | undefined;
@@ -45,7 +45,7 @@ export class UnaryRequest implements Answer, Traced {
     const share = this.admission.shareOf(this.call.connection);
     if (!this.admission.enter(share, this.body.length)) return false;
     this.share = share;
-    this.call.onCancel(() => this.onCancelled());
+    this.call.onCancel(this);
     return true;
   }
 
@@ -78,7 +78,8 @@ export class UnaryRequest implements Answer, Traced {
     else this.cancelCallback = callback;
   }
 
-  private onCancelled(): void {
+  /** The engine tells: the client has gone, or its deadline has passed. */
+  onCancelled(): void {
     const { deadline } = this.call;
     const isLate = deadline !== undefined && deadline <= this.observer.now();
     const error = isLate ? Errors.ContextDeadlineExceeded : Errors.ContextCanceled;
