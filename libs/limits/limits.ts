@@ -35,6 +35,20 @@ export function leaseTtlSecondsMin(electionMs: number): number {
 }
 
 // Flow. Admission refuses ("too many requests") before any queue below it can be full.
+/** Concurrent clients that are served without a refusal, however they are spread over connections. */
+export const CLIENTS_SERVED = 16_000;
+/** Unary requests under way per proxy. One connection may have half of them. */
+export const REQUESTS_IN_FLIGHT_MAX = 32_768;
+/** Reads that storage lets wait for an index. A request may need two: its own, and one for its caller's permission. */
+export const READS_WAITING_MAX = 65_536;
+/** Proposals that raft lets wait for a leader. */
+export const PROPOSALS_HELD_MAX = 20_000;
+/** Connections of one listener, as far as the process may open files. */
+export const CONNECTIONS_MAX = 65_536;
+/** Files that a process keeps for itself when connections are counted against its limit (etcd's number). */
+export const RESERVED_FILES = 150;
+/** What slow clients may make a proxy hold for them, all together. */
+export const SLOW_CLIENT_BYTES_MAX = 512 * MIB;
 /** Committed entries that may wait to be applied. */
 export const APPLY_BACKLOG_ENTRIES_MAX = 5000;
 /** Proposals under way per proxy, in bytes. */

@@ -21,6 +21,22 @@ export function limitRelations(values: Limits = limits): Relation[] {
       holds: values.BATCH_BYTES_SOFT_MAX + clientMessage <= values.INTERNAL_MESSAGE_BYTES_MAX,
     },
     {
+      statement: 'all clients served may be on one connection, which gets half of what is admitted',
+      holds: 2 * values.CLIENTS_SERVED <= values.REQUESTS_IN_FLIGHT_MAX,
+    },
+    {
+      statement: 'what is admitted may wait in storage',
+      holds: 2 * values.REQUESTS_IN_FLIGHT_MAX <= values.READS_WAITING_MAX,
+    },
+    {
+      statement: 'all clients served may wait for a leader',
+      holds: values.CLIENTS_SERVED <= values.PROPOSALS_HELD_MAX,
+    },
+    {
+      statement: 'a largest request is admitted while one connection has its half of the bytes',
+      holds: 4 * clientMessage <= values.PROPOSALS_IN_FLIGHT_BYTES_MAX,
+    },
+    {
       statement: 'admission refuses before a link between processes is full',
       holds: values.PROPOSALS_IN_FLIGHT_BYTES_MAX < values.LINK_QUEUE_BYTES_MAX,
     },

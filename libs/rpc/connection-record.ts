@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
-import type { ConnectionInfo } from './types';
+import type { ConnectionInfo, ReportProblem } from './types';
 
 let lastConnectionId = 0;
 
@@ -11,8 +11,10 @@ export class ConnectionRecord implements ConnectionInfo {
   readonly encrypted: boolean;
   readonly clientCommonName: string | undefined;
   #callbacks: Array<() => void> | undefined = [];
+  #report: ReportProblem | undefined;
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, report?: ReportProblem) {
+    this.#report = report;
     this.remoteAddress = peerOf(socket);
     this.encrypted = socket instanceof TLSSocket;
     this.clientCommonName = socket instanceof TLSSocket && socket.authorized ? commonNameOf(socket) : undefined;
@@ -22,6 +24,12 @@ export class ConnectionRecord implements ConnectionInfo {
   onClose(callback: () => void): void {
     if (this.#callbacks === undefined) queueMicrotask(callback);
     else this.#callbacks.push(callback);
+  }
+
+  reportRequest(reason: string): void {
+    const report = this.#report;
+    this.#report = undefined;
+    report?.(this.remoteAddress, reason);
   }
 
   #ended(): void {

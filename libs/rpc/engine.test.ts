@@ -92,6 +92,20 @@ describe.each(pairs)('%s server with %s client', (serverEngine, clientEngine) =>
     expect(service).toMatchObject({ ok: false, error: { code: 12, message: 'unknown service t.X' } });
   });
 
+  test('mistakes of a peer are told with its address, once per connection', async () => {
+    const problems: string[] = [];
+    await start({ maxReceiveBytes: 1000, onProtocolError: (peer, reason) => problems.push(`${peer}: ${reason}`) });
+    server.addHandlers({ unary: { '/t.T/Echo': (call) => call.reply(call.request) } });
+    await unary('/t.T/Nope', bytes(''));
+    await unary('/t.T/Nope', bytes(''));
+    await unary('/t.T/Echo', new Uint8Array(1001));
+    expect(problems).toEqual(['unix: unknown method Nope for service t.T']);
+    const other = connect(address, { engine: clientEngine });
+    await new Promise((resolve) => other.unary('/t.T/Echo', new Uint8Array(1001), {}, resolve));
+    other.close();
+    expect(problems.slice(1)).toEqual(['unix: /t.T/Echo: grpc: received message larger than max (1001 vs. 1000)']);
+  });
+
   test('a request over the limit is ResourceExhausted with the text of grpc-go', async () => {
     await start({ maxReceiveBytes: 1000 });
     server.addHandlers({ unary: { '/t.T/Echo': (call) => call.reply(call.request) } });

@@ -26,6 +26,7 @@ export class Front {
   readonly #server: Server;
   readonly #http1: Http1Server | undefined;
   readonly #sockets = new Set<Socket>();
+  readonly #refused = new WeakSet<Socket>();
   /** Connections that have not shown their protocol, in order of arrival, with the time they must have. */
   readonly #pending = new Map<Socket, number>();
   #sweeper: NodeJS.Timeout | undefined;
@@ -155,7 +156,7 @@ export class Front {
       if (protocol === 'http1') return this.#toHttp1(socket, head);
       if (protocol === 'unknown') return this.#refuse(socket, 'neither HTTP/2 nor HTTP/1.1');
       this.#settled(socket);
-      this.#accept(socket, head, new ConnectionRecord(socket));
+      this.#accept(socket, head, new ConnectionRecord(socket, this.#options.onProtocolError));
     };
     socket.on('data', onData);
   }
@@ -174,16 +175,23 @@ export class Front {
 
   /** What was admitted is the raw socket under a TLS socket. */
   #settled(socket: Socket): void {
-    this.#pending.delete(socket);
-    const raw = (socket as { _parent?: Socket })._parent;
-    if (raw !== undefined) this.#pending.delete(raw);
+    this.#pending.delete(rawOf(socket));
   }
 
   #refuse(socket: Socket, reason: string): void {
     const peer = peerOf(socket);
     socket.destroy();
+    // A TLS socket fails after the raw one below it was refused: that is the same story.
+    const raw = rawOf(socket);
+    if (this.#refused.has(raw)) return;
+    this.#refused.add(raw);
     this.#options.onProtocolError?.(peer, reason);
   }
+}
+
+/** The socket below a TLS socket, or the socket itself. */
+function rawOf(socket: Socket): Socket {
+  return (socket as { _parent?: Socket })._parent ?? socket;
 }
 
 function protocolOf(head: Buffer): 'http2' | 'http1' | 'unknown' | 'undecided' {

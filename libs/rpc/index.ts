@@ -1,4 +1,5 @@
 /** gRPC for every process: the only place that knows which engine speaks it. */
+export * from './cancel-listener';
 export * from './types';
 export type * from './transport-types';
 export { defaultAuthority, formatAddress } from './address';

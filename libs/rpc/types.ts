@@ -2,6 +2,7 @@
  * The interface of the gRPC engine. Services see only this file's types: messages are bytes, handlers are plain
  * callbacks, nothing is allocated per call that a batch could share. Two engines implement it (`native`, `grpc-js`).
  */
+import type { CancelListener } from './cancel-listener';
 import type { Http1Handler, TlsClientOptions, TlsServerOptions } from './transport-types';
 import type { RpcError } from '../errors';
 
@@ -24,6 +25,8 @@ export interface ConnectionInfo {
   readonly clientCommonName: string | undefined;
   /** Runs once when the connection has ended. */
   onClose(callback: () => void): void;
+  /** Tells the log that a request on this connection was malformed; only the first is told, lest a peer fills the log. */
+  reportRequest(reason: string): void;
 }
 
 interface ServerCall {
@@ -42,8 +45,8 @@ interface ServerCall {
 export interface UnaryCall extends ServerCall {
   /** Belongs to the handler: the engine never writes to these bytes again. It may be a view of a larger buffer. */
   readonly request: Uint8Array;
-  /** At most one callback; runs if the call is cancelled before it was answered. */
-  onCancel(callback: () => void): void;
+  /** At most one listener; told if the call is cancelled before it was answered. */
+  onCancel(listener: CancelListener | (() => void)): void;
   /** Answers with OK. Exactly one of `reply` and `fail` counts; after a cancellation both do nothing. */
   reply(response: Uint8Array, trailers?: Metadata): void;
   fail(error: RpcError, trailers?: Metadata): void;
@@ -79,6 +82,8 @@ export interface Handlers {
   readonly stream?: Readonly<Record<string, StreamHandler>>;
 }
 
+export type ReportProblem = (peer: string, reason: string) => void;
+
 export interface ServerOptions {
   readonly engine?: EngineName;
   /** Largest message accepted; larger: ResourceExhausted `grpc: received message larger than max (N vs. M)`. */
@@ -93,10 +98,16 @@ export interface ServerOptions {
   readonly keepaliveIntervalMs?: number;
   readonly keepaliveTimeoutMs?: number;
   readonly maxConnections?: number;
+  /**
+   * Bytes that slow peers of all connections together may make the server hold; beyond it the connection that holds most is
+   * ended. With it, the messages of a stream are not taken while its answers are not read. Undefined: peers are trusted.
+   * (Native engine.)
+   */
+  readonly heldBytesMax?: number;
   /** A connection must have shown its protocol (TLS handshake and preface) in this time. Default 10 s. */
   readonly handshakeTimeoutMs?: number;
-  /** Called once per rejected connection or malformed request with a reason for the log. */
-  readonly onProtocolError?: (peer: string, reason: string) => void;
+  /** Called with a reason for the log when a connection is rejected or fails, and at its first malformed request. */
+  readonly onProtocolError?: ReportProblem;
 }
 
 export interface RpcServer {

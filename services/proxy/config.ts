@@ -1,6 +1,13 @@
 import { type AuthTokenSpec, parseAuthToken } from '../../libs/auth-token';
 import { readFileSync } from 'node:fs';
-import { clientMessageBytesMax, leaseTtlSecondsMin, requestTimeoutMs, watchFragmentBytes } from '../../libs/limits';
+import {
+  clientMessageBytesMax,
+  CONNECTIONS_MAX,
+  leaseTtlSecondsMin,
+  requestTimeoutMs,
+  RESERVED_FILES,
+  watchFragmentBytes,
+} from '../../libs/limits';
 import { StartError } from '../../libs/process';
 import type { Address, TlsServerOptions } from '../../libs/rpc';
 import type { ProcessConfig } from '../../libs/config';
@@ -29,7 +36,13 @@ export interface ProxySettings {
   readonly metricsUrls: readonly ListenUrl[];
   readonly tls: TlsServerOptions | undefined;
   readonly authToken: AuthTokenSpec;
+  readonly keepalive: ProcessConfig['keepalive'];
+  /** Connections of one listener. */
+  readonly connectionsMax: number;
 }
+
+/** What gRPC itself takes where etcd is told 0. */
+const GRPC_KEEPALIVE = { minTimeMs: 5 * 60_000, intervalMs: 2 * 3_600_000, timeoutMs: 20_000 } as const;
 
 /** Throws StartError on a URL that can't be listened on and on certificates that can't be read. */
 export function proxySettings(config: ProcessConfig): ProxySettings {
@@ -47,6 +60,8 @@ export function proxySettings(config: ProcessConfig): ProxySettings {
     metricsUrls: urls.listenMetrics.map(listenUrl),
     tls: readTls(config),
     authToken: parseAuthToken(config.auth.token),
+    keepalive: keepaliveOf(config.keepalive),
+    connectionsMax: connectionsMax(openFilesMax()),
   };
   const secure = [...settings.clientUrls, ...settings.httpUrls, ...settings.metricsUrls].find((one) => one.tls);
   if (secure !== undefined && settings.tls === undefined) {
@@ -67,6 +82,31 @@ export function listenUrl(url: string): ListenUrl {
   if ((scheme !== 'http' && scheme !== 'https') || port === '') throw new StartError(`can't listen on ${url}`);
   const address = { kind: 'tcp', host: host.replace(/^\[|\]$/g, '') || '0.0.0.0', port: Number(port) } as const;
   return { url, tls: scheme === 'https', address };
+}
+
+/** As etcd reads its flags: 0 is not "off" but leaves gRPC's own default; interval and timeout count only together. */
+export function keepaliveOf({
+  minTimeMs,
+  intervalMs,
+  timeoutMs,
+}: ProcessConfig['keepalive']): ProcessConfig['keepalive'] {
+  const pings = intervalMs > 0 && timeoutMs > 0 ? { intervalMs, timeoutMs } : GRPC_KEEPALIVE;
+  return { ...GRPC_KEEPALIVE, ...pings, minTimeMs: minTimeMs > 0 ? minTimeMs : GRPC_KEEPALIVE.minTimeMs };
+}
+
+/** What the process may open, less what it needs itself. */
+export function connectionsMax(openFiles: number): number {
+  return Math.max(1, Math.min(CONNECTIONS_MAX, openFiles - RESERVED_FILES));
+}
+
+/** Node raises its soft limit to the hard one when it starts. Infinity where the system does not tell. */
+function openFilesMax(): number {
+  try {
+    const [, soft] = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1')) ?? [];
+    return soft === undefined ? Number.POSITIVE_INFINITY : Number(soft);
+  } catch {
+    return Number.POSITIVE_INFINITY;
+  }
 }
 
 function readTls(config: ProcessConfig): TlsServerOptions | undefined {

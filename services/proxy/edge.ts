@@ -1,10 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { Errors, type RpcError } from '../../libs/errors';
+import { PROPOSALS_IN_FLIGHT_BYTES_MAX, REQUESTS_IN_FLIGHT_MAX } from '../../libs/limits';
 import { parseAddress, type Logger } from '../../libs/process';
 import type { ProcessConfig } from '../../libs/config';
 import { decodeTrace } from '../../libs/telemetry';
 import type { UnaryRequest } from './requests';
 import { AUTH_PATHS, LEASE_PATHS } from '../../proto/gen/hexad';
+import { Admission } from './admission';
 import { authRoutes } from './auth-routes';
 import { Authenticator } from './auth/authenticator';
 import { createJwtVerifier } from '../../libs/auth-token';
@@ -76,7 +78,8 @@ export class Edge {
     this.permissions = new Permissions(this.reads, this.view);
     const slowMs = config.timing.warningUnaryRequestMs;
     const observer = { slowMs, now, slow: (...args: SlowArguments) => logSlow(logger, ...args) };
-    this.router = new Router({ view: this.view, authenticator: this.authenticator, observer, startTrace });
+    const admission = new Admission({ requestsMax: REQUESTS_IN_FLIGHT_MAX, bytesMax: PROPOSALS_IN_FLIGHT_BYTES_MAX });
+    this.router = new Router({ view: this.view, authenticator: this.authenticator, observer, admission, startTrace });
     this.leases = this.sibling('lease', LEASE_PATHS.Calls, Errors.NotPrimaryLessor);
     this.auth = this.sibling('auth', AUTH_PATHS.Calls, Errors.Timeout);
     this.links = openLinks(config, this);

@@ -19,8 +19,10 @@ import {
   PermissionKind,
   StorageMethod,
 } from '../../proto/gen/hexad';
+import type { Share } from './admission';
 import { isRefused } from './auth/authenticator';
 import type { Headers } from './headers';
+import { Limits } from './limits';
 import type { Permissions } from './permissions';
 import type { ReadPipeline } from './reads';
 import type { StreamRequest, UnaryRequest } from './requests';
@@ -108,11 +110,18 @@ function timeToLive({ reads, leases }: LeaseOptions, request: UnaryRequest): voi
 class KeepAliveStream {
   private pending = 0;
   private halfClosed = false;
+  private readonly share: Share;
 
   constructor(
     private readonly stream: StreamRequest,
     private readonly options: LeaseOptions,
   ) {
+    const { admission } = options.router;
+    this.share = admission.shareOf(stream.call.connection);
+    // The stream ends, by whomever, with keep-alives still under way: none of them is answered any more.
+    stream.onClose(() => {
+      for (; this.pending > 0; this.pending--) admission.leave(this.share, 0);
+    });
     stream.onMessage((message) => this.onMessage(message));
     stream.call.onHalfClose(() => {
       this.halfClosed = true;
@@ -130,9 +139,14 @@ class KeepAliveStream {
       this.stream.end(Errors.MalformedMessage);
       return;
     }
-    this.pending++;
     const { router, permissions } = this.options;
     const { metadata, connection } = this.stream.call;
+    if (!router.admission.enter(this.share, 0)) {
+      this.stream.end(Errors.TooManyRequests);
+      return;
+    }
+    this.pending++;
+    if (this.pending >= Limits.keepAlivesPendingMax) this.stream.call.pause();
     router.identify(metadata, connection, (identity) => {
       if (isRefused(identity)) {
         this.stream.end(identity);
@@ -153,10 +167,13 @@ class KeepAliveStream {
       },
       fail: (error) => this.stream.end(error),
       reply: (bytes) => {
+        if (stream.closed) return;
         const { ttl } = decodeLeaseRemaining(bytes);
         const header = this.options.headers.current();
         this.stream.send(encodeLeaseKeepAliveResponse({ header, ID: id, TTL: ttl }));
         this.pending--;
+        this.options.router.admission.leave(this.share, 0);
+        if (this.pending < Limits.keepAlivesPendingMax) this.stream.call.resume();
         this.endIfDone();
       },
     });

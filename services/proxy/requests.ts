@@ -1,7 +1,8 @@
-import { GrpcCode, type RpcError } from '../../libs/errors';
-import type { Metadata, StreamCall, UnaryCall } from '../../libs/rpc';
+import { Errors, GrpcCode, type RpcError } from '../../libs/errors';
+import type { CancelListener, Metadata, StreamCall, UnaryCall } from '../../libs/rpc';
 import { type Answer, noBytes } from './answer';
 import { type Identity, NOBODY } from './identity';
+import type { Admission, Share } from './admission';
 import type { MethodStats } from './method-stats';
 
 /** What happens when requests end, for the log and for traces. */
@@ -21,18 +22,31 @@ export interface Traced {
 }
 
 /** A client's unary call on its way through the edge. */
-export class UnaryRequest implements Answer, Traced {
+export class UnaryRequest implements Answer, Traced, CancelListener {
   identity: Identity = NOBODY;
   trace: Uint8Array = noBytes;
   onEnd: ((error: RpcError | undefined) => void) | undefined;
+  private share: Share | undefined;
+  private isOver = false;
+  private cancelCallback: (() => void) | undefined;
 
   constructor(
     readonly call: UnaryCall,
     readonly stats: MethodStats,
     private readonly observer: RequestObserver,
+    private readonly admission: Admission,
   ) {
     stats.started++;
     stats.received++;
+  }
+
+  /** Takes a place among what is under way until the request ends. False: there is none. */
+  admit(): boolean {
+    const share = this.admission.shareOf(this.call.connection);
+    if (!this.admission.enter(share, this.body.length)) return false;
+    this.share = share;
+    this.call.onCancel(this);
+    return true;
   }
 
   /** The client's message. */
@@ -45,17 +59,39 @@ export class UnaryRequest implements Answer, Traced {
   }
 
   reply(response: Uint8Array, trailers?: Metadata): void {
+    if (this.isOver) return;
     this.stats.sent++;
     this.ended(GrpcCode.OK, undefined);
     this.call.reply(response, trailers);
   }
 
   fail(error: RpcError, trailers?: Metadata): void {
+    if (this.isOver) return;
+    if (isMalformed(error)) this.call.connection.reportRequest(`${this.stats.path}: ${error.message}`);
     this.ended(error.code, error);
     this.call.fail(error, trailers);
   }
 
+  /** Runs when the client has gone before the answer; at once when it has gone already. */
+  onCancel(callback: () => void): void {
+    if (this.cancelled) callback();
+    else this.cancelCallback = callback;
+  }
+
+  /** The engine tells: the client has gone, or its deadline has passed. */
+  onCancelled(): void {
+    const { deadline } = this.call;
+    const isLate = deadline !== undefined && deadline <= this.observer.now();
+    const error = isLate ? Errors.ContextDeadlineExceeded : Errors.ContextCanceled;
+    this.ended(error.code, error);
+    this.cancelCallback?.();
+  }
+
   private ended(code: GrpcCode, error: RpcError | undefined): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    if (this.share !== undefined) this.admission.leave(this.share, this.body.length);
+    this.share = undefined;
     this.stats.end(code);
     const took = this.observer.now() - this.call.receivedAt;
     if (took > this.observer.slowMs) this.observer.slow(this, took, error);
@@ -100,6 +136,9 @@ export class StreamRequest implements Traced {
 
   end(error?: RpcError): void {
     if (this.endedAs !== undefined || this.closed) return;
+    if (error !== undefined && isMalformed(error)) {
+      this.call.connection.reportRequest(`${this.stats.path}: ${error.message}`);
+    }
     this.endedAs = error?.code ?? GrpcCode.OK;
     this.error = error;
     this.call.end(error);
@@ -112,4 +151,10 @@ export class StreamRequest implements Traced {
     for (const closer of this.closers) closer();
     this.closers = [];
   }
+}
+
+/** The client's message is not what it should be. */
+function isMalformed({ code, message }: RpcError): boolean {
+  if (code !== GrpcCode.Internal) return false;
+  return message === Errors.MalformedRequest.message || message === Errors.MalformedMessage.message;
 }

@@ -9,6 +9,7 @@ import type {
   UnaryHandler,
 } from '../../libs/rpc';
 import { WireError } from '../../libs/wire';
+import type { Admission } from './admission';
 import { type Authenticator, isRefused, type Resolution } from './auth/authenticator';
 import { type CallMetadata, readMetadata } from './auth/call-metadata';
 import type { MemberView } from './member-view';
@@ -40,6 +41,7 @@ export interface RouterOptions {
   readonly view: MemberView;
   readonly authenticator: Authenticator;
   readonly observer: RequestObserver;
+  readonly admission: Admission;
   /** Begins a request's span; leaves `trace` and `onEnd` in the request when it is sampled. Undefined: tracing is off. */
   readonly startTrace: ((request: Traced) => void) | undefined;
 }
@@ -90,6 +92,10 @@ export class Router {
     for (const stream of this.leaderStreams) stream.end(Errors.NoLeader);
   }
 
+  get admission(): Admission {
+    return this.options.admission;
+  }
+
   /** Who calls; the callback may run at once. */
   identify(metadata: Metadata, connection: ConnectionInfo, callback: (resolution: Resolution) => void): void {
     const read = readMetadata(metadata);
@@ -105,13 +111,17 @@ export class Router {
   }
 
   private unaryHandler(route: UnaryRoute, stats: MethodStats): UnaryHandler {
-    const { observer, startTrace } = this.options;
+    const { observer, startTrace, admission } = this.options;
     return (call: UnaryCall) => {
-      const request = new UnaryRequest(call, stats, observer);
+      const request = new UnaryRequest(call, stats, observer, admission);
       const metadata = readMetadata(call.metadata);
       const refusal = this.refusal(metadata) ?? this.learnerRefusal(route, request);
       if (refusal !== undefined) {
         request.fail(refusal);
+        return;
+      }
+      if (!request.admit()) {
+        request.fail(Errors.TooManyRequests);
         return;
       }
       count(this.unaryByClient, metadata.clientApiVersion);

@@ -1,4 +1,5 @@
 import { AuthTokenError } from '../../libs/auth-token';
+import { SLOW_CLIENT_BYTES_MAX } from '../../libs/limits';
 import { type Logger, type ProcessContext, type RunningProcess, StartError } from '../../libs/process';
 import { createServer, type Http1Handler, type RpcServer, type ServerOptions } from '../../libs/rpc';
 import { encodeTrace, parseTraceparent, startTracing, type Tracing } from '../../libs/telemetry';
@@ -8,6 +9,7 @@ import { createHttpHandler, type HttpOptions } from './http/handler';
 import { HealthChecks } from './http/health-checks';
 import { createInProcessBackend, JsonGateway } from './json-gateway';
 import { Limits } from './limits';
+import { PeerProblems } from './peer-problems';
 import type { Traced } from './requests';
 
 const READY_POLL_MS = 5;
@@ -55,7 +57,8 @@ async function listenAll(
   const http = httpOptions(edge, settings, config, logger);
   const client = createHttpHandler(http, 'client');
   const metrics = createHttpHandler(http, 'metrics');
-  const { limits, keepalive, rpcEngine } = config;
+  const { limits, rpcEngine } = config;
+  const { keepalive } = settings;
   const grpc: ServerOptions = {
     engine: rpcEngine,
     maxReceiveBytes: settings.messageBytesMax,
@@ -63,8 +66,9 @@ async function listenAll(
     keepaliveMinTimeMs: keepalive.minTimeMs,
     keepaliveIntervalMs: keepalive.intervalMs,
     keepaliveTimeoutMs: keepalive.timeoutMs,
-    onProtocolError: (peer, reason) =>
-      logger.warn({ 'remote-addr': peer, error: reason }, 'rejected connection on client endpoint'),
+    maxConnections: settings.connectionsMax,
+    heldBytesMax: SLOW_CLIENT_BYTES_MAX,
+    onProtocolError: new PeerProblems(logger, () => performance.now()).report,
   };
   const ownHttp = settings.httpUrls.length > 0;
   const listen = async (url: ListenUrl, http1: Http1Handler | undefined, serveGrpc: boolean): Promise<RpcServer> => {

@@ -1,4 +1,5 @@
 import type { ProcessConfig } from '../../libs/config';
+import { PROPOSALS_HELD_MAX } from '../../libs/limits';
 import type { NodeId } from '../../libs/raft';
 
 export interface PeerMember {
@@ -77,7 +78,7 @@ export function raftLimits(electionMs: number): RaftLimits {
     inflightBytes: 32 * MIB,
     messageBytes: MIB,
     uncommittedBytes: 64 * MIB,
-    heldProposals: 20_000,
+    heldProposals: PROPOSALS_HELD_MAX,
     heldBytes: 32 * MIB,
     heldMs: 4 * electionMs,
     readRetryMs: 500,

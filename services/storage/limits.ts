@@ -1,4 +1,9 @@
-import { BATCH_BYTES_SOFT_MAX, INTERNAL_MESSAGE_BYTES_MAX, LINK_QUEUE_BYTES_MAX } from '../../libs/limits';
+import {
+  BATCH_BYTES_SOFT_MAX,
+  INTERNAL_MESSAGE_BYTES_MAX,
+  LINK_QUEUE_BYTES_MAX,
+  READS_WAITING_MAX,
+} from '../../libs/limits';
 
 /** The bounds of this process alone; those it shares with others are in libs/limits. */
 export const limits = {
@@ -17,7 +22,7 @@ export const limits = {
   /** Leases in one message of a feed's full copy. */
   feedLeasesPerMessage: 1_000,
   /** Reads that wait for an index, by count and by payload bytes. */
-  waitingReadsMax: 65_536,
+  waitingReadsMax: READS_WAITING_MAX,
   waitingReadBytesMax: 64 * 1024 * 1024,
   /** Entries and milliseconds after which apply yields to reads and links. */
   applySliceEntries: 512,

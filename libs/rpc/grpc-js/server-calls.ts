@@ -1,5 +1,6 @@
 import type { sendUnaryData, ServerDuplexStream, ServerUnaryCall } from '@grpc/grpc-js';
 import type { RpcError } from '../../errors';
+import { type CancelListener, tellCancelled } from '../cancel-listener';
 import { messageTooLarge } from '../status-texts';
 import type { ConnectionInfo, Metadata, StreamCall, UnaryCall } from '../types';
 import { asBuffer, fromGrpcMetadata, toGrpcMetadata } from './convert';
@@ -34,7 +35,7 @@ export class GrpcJsUnaryCall extends BaseCall implements UnaryCall {
   readonly request: Uint8Array;
   readonly #respond: sendUnaryData<Buffer>;
   readonly #finished: () => void;
-  #onCancel: (() => void) | undefined;
+  #onCancel: CancelListener | (() => void) | undefined;
   #answered = false;
 
   constructor(
@@ -51,8 +52,8 @@ export class GrpcJsUnaryCall extends BaseCall implements UnaryCall {
     call.once('cancelled', () => this.#cancel());
   }
 
-  onCancel(callback: () => void): void {
-    this.#onCancel = callback;
+  onCancel(listener: CancelListener | (() => void)): void {
+    this.#onCancel = listener;
   }
 
   reply(response: Uint8Array, trailers?: Metadata): void {
@@ -80,7 +81,7 @@ export class GrpcJsUnaryCall extends BaseCall implements UnaryCall {
     if (this.#answered || this.cancelled) return;
     this.cancelled = true;
     this.#finished();
-    this.#onCancel?.();
+    tellCancelled(this.#onCancel);
   }
 }
 

@@ -10,7 +10,7 @@ import type { Socket } from 'node:net';
 import type { ConnectionRecord } from '../connection-record';
 import { Front } from '../front';
 import { defaultHighWaterBytes, defaultKeepaliveTimeoutMs, defaultMaxReceiveBytes } from '../limits';
-import { unknownMethod } from '../status-texts';
+import { messageTooLarge, unknownMethod } from '../status-texts';
 import type { Address, Handlers, RpcServer, ServerOptions, StreamHandler, UnaryHandler } from '../types';
 import { sameBuffer } from './convert';
 import { GrpcJsStreamCall, GrpcJsUnaryCall } from './server-calls';
@@ -93,8 +93,10 @@ export class GrpcJsServer implements RpcServer {
       const unary = new GrpcJsUnaryCall(path, call, respond, recordOf(call), () => this.#finished(unary));
       this.#running.add(unary);
       const { length } = call.request;
-      if (length > this.#maxReceiveBytes) unary.failTooLarge(length, this.#maxReceiveBytes);
-      else handler(unary);
+      if (length > this.#maxReceiveBytes) {
+        unary.connection.reportRequest(`${path}: ${messageTooLarge(length, this.#maxReceiveBytes)}`);
+        unary.failTooLarge(length, this.#maxReceiveBytes);
+      } else handler(unary);
     });
   }
 
@@ -134,7 +136,9 @@ export class GrpcJsServer implements RpcServer {
       return retrieve(path);
     };
     internals._respondWithError = (error, stream) => {
-      respond(error.code === 12 ? { ...error, details: unknownMethod(askedPath, this.#paths) } : error, stream);
+      const told = error.code === 12 ? { ...error, details: unknownMethod(askedPath, this.#paths) } : error;
+      (stream.session?.socket as MarkedSocket | undefined)?.[recordKey]?.reportRequest(told.details);
+      respond(told, stream);
     };
   }
 }

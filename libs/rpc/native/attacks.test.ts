@@ -1,8 +1,8 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { connect as connectSocket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { connect, createServer, type RpcServer, type ServerOptions, type UnaryResult } from '../index';
+import { connect, createServer, type RpcServer, type ServerOptions, type StreamCall, type UnaryResult } from '../index';
 import {
   ErrorCode,
   Flag,
@@ -14,7 +14,17 @@ import {
   setting,
   uint32,
 } from '../testing/raw-peer';
-import { connectionWindow, maxContinuations, replyBacklogBytes, streamWindow } from './limits';
+import {
+  abuseAllowance,
+  AbuseCost,
+  assemblyBytes,
+  connectionWindow,
+  headerBytesMax,
+  maxContinuations,
+  maxHeaderListBytes,
+  replyBacklogBytes,
+  streamWindow,
+} from './limits';
 
 // Time for a machine that does much else; grpc-js is slow.
 jest.setTimeout(30_000);
@@ -26,17 +36,29 @@ describe('the native server under attack', () => {
   let server: RpcServer;
   let peer: RawPeer;
   let problems: string[];
+  let chats: StreamCall[];
+  /** How often a handler was run. */
+  let handled: number;
 
   async function start(options: ServerOptions = {}): Promise<void> {
     problems = [];
+    chats = [];
+    handled = 0;
     server = createServer({ engine: 'native', onProtocolError: (_, reason) => problems.push(reason), ...options });
     server.addHandlers({
       unary: {
         '/t.T/Echo': (call) => call.reply(call.request),
         '/t.T/Hang': () => {},
+        '/t.T/Count': () => void handled++,
         '/t.T/Large': (call) => call.reply(new Uint8Array(1 << 20)),
       },
-      stream: { '/t.T/Chat': (call) => call.onMessage((message) => void call.send(message)) },
+      stream: {
+        '/t.T/Chat': (call) => {
+          chats.push(call);
+          call.onMessage((message) => void call.send(message));
+        },
+        '/t.T/Paused': (call) => call.pause(),
+      },
     });
     path = join(directory, 's.sock');
     await server.listen({ kind: 'unix', path });
@@ -77,6 +99,108 @@ describe('the native server under attack', () => {
     }
     expect((await peer.goaway()).code).toBe(ErrorCode.EnhanceYourCalm);
     expect(problems).toEqual(['too many frames without use']);
+    await expectOthersAreServed();
+  });
+
+  test('rapid reset of whole requests: the work done for them is bounded', async () => {
+    await start();
+    peer.hello();
+    peer.headers(1, grpcFields('/t.T/Count'));
+    const block = peer.block(grpcFields('/t.T/Count'));
+    const count = 30_000;
+    for (let from = 0; from < count; from += 1000) {
+      const frames: Buffer[] = [];
+      for (let i = from; i < from + 1000; i++) {
+        frames.push(frame(FrameType.Headers, Flag.EndHeaders, 3 + 2 * i, block));
+        frames.push(frame(FrameType.Data, Flag.EndStream, 3 + 2 * i, grpcMessage(Buffer.alloc(0))));
+        frames.push(frame(FrameType.RstStream, 0, 3 + 2 * i, uint32(ErrorCode.Cancel)));
+      }
+      peer.socket.write(Buffer.concat(frames));
+    }
+    expect((await peer.goaway()).code).toBe(ErrorCode.EnhanceYourCalm);
+    // The allowance, and what refills while the flood is read.
+    expect(handled).toBeLessThan((2 * abuseAllowance) / AbuseCost.reset);
+    await expectOthersAreServed();
+  });
+
+  test('headers of calls that stay open are bounded over all calls of a connection', async () => {
+    await start();
+    peer.hello();
+    // One entry of the dynamic table, referred to again and again: little to send, much to hold.
+    const plain = grpcFields('/t.T/Hang').map(([name, value]) =>
+      Buffer.concat([
+        Buffer.from([0, name.length]),
+        Buffer.from(name),
+        Buffer.from([value.length]),
+        Buffer.from(value),
+      ]),
+    );
+    const insert = Buffer.concat([Buffer.from([0x40, 1, 0x62, 0x7f, 0xbd, 0x1d]), Buffer.alloc(3900, 'a')]);
+    const block = Buffer.concat([...plain, insert, Buffer.alloc(60, 0xbe)]);
+    const held = 61 * (1 + 3900 + 32);
+    expect(held).toBeLessThan(maxHeaderListBytes);
+    for (let i = 0; i < headerBytesMax / held + 1; i++) {
+      peer.send(FrameType.Headers, Flag.EndHeaders, 1 + 2 * i, block);
+    }
+    const { payload } = await peer.frame((each) => each.type === FrameType.RstStream);
+    expect(payload.readUInt32BE(0)).toBe(ErrorCode.EnhanceYourCalm);
+    await expectOthersAreServed();
+  });
+
+  test('what arrives for streams that are paused is bounded over all streams of a connection', async () => {
+    await start();
+    peer.hello();
+    const chunk = Buffer.alloc(16_384);
+    const full = Buffer.concat(
+      Array.from({ length: Math.floor(streamWindow / 16_384) - 1 }, (_, i) => frame(0, 0, i, chunk)),
+    );
+    for (let streamId = 1; streamId < 2 * (assemblyBytes / streamWindow + 3); streamId += 2) {
+      peer.headers(streamId, grpcFields('/t.T/Paused'));
+      const mine = Buffer.from(full);
+      for (let at = 5; at < mine.length; at += 16_384 + 9) mine.writeUInt32BE(streamId, at);
+      peer.socket.write(mine);
+    }
+    const { payload } = await peer.frame((each) => each.type === FrameType.RstStream);
+    expect(payload.readUInt32BE(0)).toBe(ErrorCode.EnhanceYourCalm);
+    await expectOthersAreServed();
+  });
+
+  test('a client that asks on a stream and never reads the answers is not heard any more', async () => {
+    const highWaterBytes = 100_000;
+    await start({ heldBytesMax: 1e9, highWaterBytes });
+    peer.hello(setting(4, 0));
+    peer.headers(1, grpcFields('/t.T/Chat'));
+    const question = grpcMessage(Buffer.alloc(1000));
+    for (let sent = 0; sent < 3e6; sent += question.length) peer.send(FrameType.Data, 0, 1, question);
+    peer.send(FrameType.Ping, 0, 0, Buffer.alloc(8));
+    await peer.frame((each) => each.type === FrameType.Ping);
+    expect(chats[0]?.bufferedBytes).toBeGreaterThan(highWaterBytes);
+    expect(chats[0]?.bufferedBytes).toBeLessThan(highWaterBytes + 2 * question.length);
+    // It goes on as soon as it reads again.
+    peer.send(FrameType.WindowUpdate, 0, 1, uint32(0x7fffffff));
+    peer.send(FrameType.WindowUpdate, 0, 0, uint32(0x70000000));
+    const received = (): number =>
+      peer.frames.reduce((sum, each) => sum + (each.type === 0 ? each.payload.length : 0), 0);
+    await peer.until(() => received() >= 3e6);
+  });
+
+  test('when slow clients together hold too much, the one that holds most is ended', async () => {
+    await start({ heldBytesMax: 8e6 });
+    peer.hello(setting(4, 0));
+    const modest = new RawPeer({ kind: 'unix', path }).hello(setting(4, 0));
+    for (let i = 0; i < 2; i++) modest.request(1 + 2 * i, '/t.T/Large', Buffer.alloc(0));
+    await modest.frame((each) => each.streamId === 3 && each.type === FrameType.Headers);
+    for (let i = 0; i < 8; i++) peer.request(1 + 2 * i, '/t.T/Large', Buffer.alloc(0));
+    expect(await peer.goaway()).toEqual({
+      code: ErrorCode.EnhanceYourCalm,
+      text: 'the memory for slow clients is used up',
+    });
+    modest.send(FrameType.WindowUpdate, 0, 1, uint32(2 << 20));
+    modest.send(FrameType.WindowUpdate, 0, 0, uint32(2 << 20));
+    await modest.frame(
+      (each) => each.streamId === 1 && (each.flags & Flag.EndStream) !== 0 && each.type === FrameType.Headers,
+    );
+    modest.close();
     await expectOthersAreServed();
   });
 
@@ -176,7 +300,6 @@ describe('the native server under attack', () => {
 
   test('more data on a stream than its window allows resets the stream', async () => {
     await start();
-    server.addHandlers({ stream: { '/t.T/Paused': (call) => call.pause() } });
     peer.hello();
     peer.headers(1, grpcFields('/t.T/Paused'));
     const chunk = Buffer.alloc(16_384);
@@ -205,6 +328,28 @@ describe('the native server under attack', () => {
     peer.hello();
     for (const streamId of [1, 3, 5]) peer.headers(streamId, grpcFields('/t.T/Hang'));
     expect(await peer.reset(5)).toBe(ErrorCode.RefusedStream);
+  });
+
+  test('many connections at once are refused beyond the limit, and taken again when there is room', async () => {
+    await start({ maxConnections: 10 });
+    peer.hello();
+    await peer.until(() => peer.frames.length > 0);
+    const flood = Array.from({ length: 200 }, () => new RawPeer({ kind: 'unix', path }).hello());
+    await Promise.all(flood.map((each) => each.until(() => each.closed || each.frames.length > 0)));
+    const inside = flood.filter((each) => !each.closed);
+    expect(inside.length).toBeLessThanOrEqual(9);
+    expect(problems.filter((each) => each === 'too many connections').length).toBeGreaterThanOrEqual(191);
+    for (const each of flood) each.close();
+    peer.request(1, '/t.T/Echo', Buffer.from('still here'));
+    await peer.frame((each) => each.type === FrameType.Data);
+    const later = async (): Promise<boolean> => {
+      const again = new RawPeer({ kind: 'unix', path }).hello();
+      await again.until(() => again.closed || again.frames.length > 0);
+      const taken = !again.closed;
+      again.close();
+      return taken;
+    };
+    while (!(await later()));
   });
 
   test('connections over the limit are refused', async () => {
@@ -267,5 +412,35 @@ describe('the native server under attack', () => {
     const { payload } = await peer.frame((each) => each.type === FrameType.Data);
     expect(payload.subarray(5).toString()).toBe('octets');
     socket.destroy();
+  });
+});
+
+describe('TLS handshakes that are never finished', () => {
+  test('are dropped after the handshake time, and others are served all the while', async () => {
+    const pem = (name: string): Buffer => readFileSync(join(__dirname, '../testdata/tls', name));
+    const problems: string[] = [];
+    const server = createServer({
+      engine: 'native',
+      tls: { cert: pem('server.crt'), key: pem('server.key'), clientCertAuth: false },
+      handshakeTimeoutMs: 300,
+      maxConnections: 60,
+      onProtocolError: (_, reason) => problems.push(reason),
+    });
+    server.addHandlers({ unary: { '/t.T/Echo': (call) => call.reply(call.request) } });
+    const address = await server.listen({ kind: 'tcp', host: '127.0.0.1', port: 0 });
+    if (address.kind !== 'tcp') throw new Error('tcp');
+    const halfOpen = Array.from({ length: 50 }, () => connectSocket({ host: '127.0.0.1', port: address.port }));
+    const ended = halfOpen.map((socket) => new Promise<void>((resolve) => socket.once('close', () => resolve())));
+    for (const socket of halfOpen) socket.on('error', () => {}).write(Buffer.from('16030100ff0100', 'hex'));
+    const channel = connect(address, { engine: 'native', tls: { ca: pem('ca.crt') } });
+    const echo = (): Promise<UnaryResult> =>
+      new Promise((resolve) => channel.unary('/t.T/Echo', Buffer.from('x'), {}, resolve));
+    expect((await echo()).ok).toBe(true);
+    await Promise.all(ended);
+    expect(new Set(problems).size).toBe(1);
+    expect(problems).toHaveLength(50);
+    expect((await echo()).ok).toBe(true);
+    channel.close();
+    await server.close();
   });
 });

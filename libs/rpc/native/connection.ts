@@ -59,8 +59,10 @@ export abstract class Http2Connection implements Flushable {
   peerMaxFrame: number = defaultMaxFrame;
   /** HEADERS or DATA went out since the peer's last ping. */
   protected sentSincePing = false;
-  /** Memory that incomplete messages hold. */
+  /** Memory of what has arrived and was not handed on: incomplete messages and those of paused streams. */
   assembling = 0;
+  /** All memory that the peer makes us hold by being slow: `assembling`, what it does not read, headers of open streams. */
+  held = 0;
   /** Highest stream id the peer has opened. */
   protected lastPeerStream = 0;
   protected settingsReceived = false;
@@ -340,6 +342,19 @@ export abstract class Http2Connection implements Flushable {
     if (this.#allowance < 0) this.fail(ErrorCode.EnhanceYourCalm, 'too many frames without use');
   }
 
+  /** Counts memory held (or freed, when negative) on the peer's behalf. */
+  hold(bytes: number): void {
+    this.held += bytes;
+  }
+
+  holdPart(bytes: number): void {
+    this.assembling += bytes;
+    this.hold(bytes);
+  }
+
+  /** Paused by whom we serve; a client pauses its own streams, which its few peers fill by the window at most. */
+  holdPaused(_bytes: number): void {}
+
   checkAssembling(stream: Http2Stream): void {
     if (this.assembling > assemblyBytes) stream.abort(ErrorCode.EnhanceYourCalm);
   }
@@ -451,6 +466,7 @@ export abstract class Http2Connection implements Flushable {
     const { first, offset } = queue;
     this.sendWindow -= size;
     stream.sendWindow -= size;
+    this.hold(-size);
     this.sentSincePing = true;
     this.out.frameHeader(size, FrameType.Data, 0, stream.id);
     let left = size;

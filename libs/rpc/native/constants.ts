@@ -41,6 +41,11 @@ export const ErrorCode = {
 } as const;
 export type ErrorCode = (typeof ErrorCode)[keyof typeof ErrorCode];
 
+/** For the log. */
+export function errorName(code: ErrorCode): string {
+  return Object.entries(ErrorCode).find(([, value]) => value === code)?.[0] ?? String(code);
+}
+
 export const frameHeaderBytes = 9;
 export const defaultWindow = 65_535;
 export const maxWindow = 0x7fffffff;

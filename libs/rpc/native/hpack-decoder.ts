@@ -9,12 +9,15 @@ export class HeaderBlock {
   readonly fields: readonly Field[];
   /** True when the fields exceeded the limit: those over it are missing. */
   readonly tooLarge: boolean;
+  /** Size as SETTINGS_MAX_HEADER_LIST_SIZE counts it. */
+  readonly bytes: number;
   /** What the owner of the connection made of the fields; kept with the block so that it is worked out once. */
   meaning: unknown = undefined;
 
-  constructor(fields: readonly Field[], tooLarge: boolean) {
+  constructor(fields: readonly Field[], tooLarge: boolean, bytes: number) {
     this.fields = fields;
     this.tooLarge = tooLarge;
+    this.bytes = bytes;
   }
 }
 
@@ -89,7 +92,7 @@ export class HpackDecoder {
       listBytes += field[0].length + field[1].length + entryOverhead;
       if (listBytes <= this.#maxListBytes) fields.push(field);
     }
-    return new HeaderBlock(fields, listBytes > this.#maxListBytes);
+    return new HeaderBlock(fields, listBytes > this.#maxListBytes, listBytes);
   }
 
   #field(first: number): Field {

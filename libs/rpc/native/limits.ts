@@ -1,3 +1,4 @@
+import { clientMessageBytesMax, REQUEST_BYTES_MAX, SLOW_CLIENT_BYTES_MAX } from '../../limits';
 import { messagePrefixBytes } from './constants';
 
 /** What a peer may hold in flight towards us: windows that links fill in one go, and bounds that stop abuse. */
@@ -20,8 +21,12 @@ export const outputHighBytes = 256 * 1024;
 export const controlBacklogBytes = 64 * 1024;
 /** Unary answers that wait for windows or for the socket, per connection. */
 export const replyBacklogBytes = 64 * 1024 * 1024;
-/** Incomplete messages, per connection. */
+/** Incomplete messages and those of paused streams, per connection. */
 export const assemblyBytes = 64 * 1024 * 1024;
+/** Header lists of the open calls of one connection, counted as in SETTINGS_MAX_HEADER_LIST_SIZE. */
+export const headerBytesMax = 64 * 1024 * 1024;
+/** A connection that makes us hold more takes no more messages of streams before they are read. */
+export const cloggedBytes = 32 * 1024 * 1024;
 
 /**
  * Cheap frames that make work for nothing are paid from an allowance that refills with time: units per second and the most
@@ -40,4 +45,9 @@ export const AbuseCost = {
   windowUpdate: 1,
 } as const;
 
-if (streamWindow < messagePrefixBytes || connectionWindow < streamWindow) throw new Error('windows');
+if (streamWindow < clientMessageBytesMax(REQUEST_BYTES_MAX) + messagePrefixBytes || connectionWindow < streamWindow)
+  throw new Error('windows');
+if (maxHeaderListBytes > headerBytesMax || cloggedBytes > replyBacklogBytes) throw new Error('memory of a connection');
+// One client alone can't make the server end others for it.
+if (assemblyBytes + replyBacklogBytes + headerBytesMax > SLOW_CLIENT_BYTES_MAX)
+  throw new Error('memory of all clients');

@@ -134,6 +134,7 @@ export class PlainHttpStream extends Http2Stream implements Expiring {
     const error: RpcError = grpc
       ? { code: 13, message: `Received a HEADERS frame with :method "${method}" which should be POST` }
       : { code: 3, message: `invalid gRPC request content-type "${contentType ?? ''}"` };
+    this.transport.record.reportRequest(error.message);
     this.respond(status, [
       ['content-type', 'application/grpc'],
       ['grpc-status', String(error.code)],

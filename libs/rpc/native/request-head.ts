@@ -20,6 +20,8 @@ export interface RequestHead {
   readonly contentLength: number;
   /** What belongs to the application. */
   readonly metadata: Metadata;
+  /** Size as SETTINGS_MAX_HEADER_LIST_SIZE counts it. */
+  readonly bytes: number;
   /** All fields that are not pseudo-fields. */
   readonly fields: readonly Field[];
 }
@@ -37,10 +39,10 @@ const protocolFields = new Set([
 const pseudoFields = new Set([':method', ':path', ':scheme', ':authority']);
 
 export function requestHead(block: HeaderBlock): RequestHead {
-  return (block.meaning ??= interpret(block.fields)) as RequestHead;
+  return (block.meaning ??= interpret(block)) as RequestHead;
 }
 
-function interpret(fields: readonly Field[]): RequestHead {
+function interpret({ fields, bytes }: HeaderBlock): RequestHead {
   const pseudo: Record<string, string> = {};
   const regular: Field[] = [];
   let malformed = false;
@@ -75,6 +77,7 @@ function interpret(fields: readonly Field[]): RequestHead {
     encoding: lastValue(regular, 'grpc-encoding'),
     contentLength: contentLength === undefined ? -1 : Number(contentLength),
     metadata: regular.filter(([name]) => !protocolFields.has(name)),
+    bytes,
     fields: regular,
   };
 }

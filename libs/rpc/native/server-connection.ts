@@ -7,7 +7,15 @@ import { ClosedStreams } from './closed-streams';
 import { Http2Connection } from './connection';
 import { ErrorCode, maxWindow, preface, Setting } from './constants';
 import type { HeaderBlock } from './hpack-decoder';
-import { AbuseCost, maxHeaderListBytes, maxPlainStreams, replyBacklogBytes, streamWindow } from './limits';
+import {
+  AbuseCost,
+  cloggedBytes,
+  headerBytesMax,
+  maxHeaderListBytes,
+  maxPlainStreams,
+  replyBacklogBytes,
+  streamWindow,
+} from './limits';
 import { encodeGrpcMessage } from './percent';
 import { PingPolicy } from './ping-policy';
 import { PlainHttpStream } from './plain-http-stream';
@@ -23,6 +31,8 @@ export interface ServerHost {
   readonly maxReceiveBytes: number;
   readonly highWaterBytes: number;
   readonly maxConcurrentStreams: number;
+  /** Bounds what slow peers make the server hold; undefined: peers are trusted. */
+  readonly heldBytesMax: number | undefined;
   readonly keepaliveMinTimeMs: number | undefined;
   readonly keepaliveIntervalMs: number;
   readonly keepaliveTimeoutMs: number;
@@ -31,6 +41,8 @@ export interface ServerHost {
   readonly unary: ReadonlyMap<string, UnaryHandler>;
   readonly stream: ReadonlyMap<string, StreamHandler>;
   report(peer: string, reason: string): void;
+  /** `connection` holds `bytes` more (or less) for its peer. */
+  held(connection: ServerConnection, bytes: number): void;
   connectionClosed(connection: ServerConnection): void;
   unaryFinished(): void;
 }
@@ -44,6 +56,8 @@ export class ServerConnection extends Http2Connection {
   readonly record: ConnectionRecord;
   runningUnary = 0;
   plainStreams = 0;
+  /** Headers of open calls. */
+  #headerBytes = 0;
   readonly #openedAt = performance.now();
   readonly #closedStreams = new ClosedStreams();
   readonly #pings: PingPolicy;
@@ -129,9 +143,16 @@ export class ServerConnection extends Http2Connection {
     if (streamId > this.#lastAccepted) return;
     this.lastPeerStream = streamId;
     const head = requestHead(block);
-    if (head.malformed || (endStream && head.contentLength > 0)) return this.#reject(streamId, ErrorCode.ProtocolError);
-    if (block.tooLarge) return this.#reject(streamId, ErrorCode.EnhanceYourCalm);
+    if (head.malformed || (endStream && head.contentLength > 0)) {
+      this.record.reportRequest('malformed request headers');
+      return this.#reject(streamId, ErrorCode.ProtocolError);
+    }
+    if (block.tooLarge) {
+      this.record.reportRequest('header list too large');
+      return this.#reject(streamId, ErrorCode.EnhanceYourCalm);
+    }
     if (this.streams.size >= this.host.maxConcurrentStreams) return this.#refuseStream(streamId);
+    if (this.#headerBytes + head.bytes > headerBytesMax) return this.#reject(streamId, ErrorCode.EnhanceYourCalm);
     if (!head.grpc || head.method !== 'POST') return this.#plainRequest(streamId, head, endStream);
     this.#call(streamId, head, endStream);
   }
@@ -157,6 +178,7 @@ export class ServerConnection extends Http2Connection {
   }
 
   #refuse(streamId: number, error: RpcError, endStream: boolean): void {
+    this.record.reportRequest(error.message);
     this.writeTrailersOnly(streamId, error, undefined);
     this.#closedStreams.add(streamId, !endStream);
     if (!endStream) this.writeReset(streamId, ErrorCode.NoError);
@@ -283,6 +305,25 @@ export class ServerConnection extends Http2Connection {
   replyBacklog(bytes: number): void {
     this.#replyBacklog += bytes;
     if (this.#replyBacklog > replyBacklogBytes) this.fail(ErrorCode.EnhanceYourCalm, 'answers are not being read');
+  }
+
+  override hold(bytes: number): void {
+    super.hold(bytes);
+    this.host.held(this, bytes);
+  }
+
+  override holdPaused(bytes: number): void {
+    this.holdPart(bytes);
+  }
+
+  holdHeaders(bytes: number): void {
+    this.#headerBytes += bytes;
+    this.hold(bytes);
+  }
+
+  /** Streams of a client that does not read its answers are not read either. */
+  get isClogged(): boolean {
+    return this.host.heldBytesMax !== undefined && this.held > cloggedBytes;
   }
 
   unaryFinished(): void {

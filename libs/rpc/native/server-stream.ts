@@ -1,6 +1,6 @@
 import type { RpcError } from '../../errors';
 import type { ConnectionInfo, Metadata } from '../types';
-import { ErrorCode } from './constants';
+import { ErrorCode, errorName } from './constants';
 import { deadlines, type Expiring } from './deadlines';
 import type { HeaderBlock } from './hpack-decoder';
 import { type RequestHead, trailersAreLegal } from './request-head';
@@ -17,6 +17,7 @@ export abstract class ServerStream extends Http2Stream implements Expiring {
   readonly connection: ConnectionInfo;
   readonly receivedAt: number;
   readonly deadline: number | undefined;
+  protected readonly headerBytes: number;
   cancelled = false;
   expiresAt = 0;
   onWheel = false;
@@ -32,6 +33,8 @@ export abstract class ServerStream extends Http2Stream implements Expiring {
     this.receivedAt = transport.now;
     this.encoding = head.encoding;
     this.contentLeft = head.contentLength;
+    this.headerBytes = head.bytes;
+    transport.holdHeaders(head.bytes);
     if (head.timeoutMs === undefined) this.deadline = undefined;
     else {
       this.deadline = transport.now + head.timeoutMs;
@@ -51,6 +54,7 @@ export abstract class ServerStream extends Http2Stream implements Expiring {
 
   override release(): void {
     if (this.onWheel) deadlines.remove(this);
+    this.transport.holdHeaders(-this.headerBytes);
     super.release();
   }
 
@@ -61,6 +65,7 @@ export abstract class ServerStream extends Http2Stream implements Expiring {
   }
 
   protected refuse(error: RpcError): void {
+    this.transport.record.reportRequest(`${this.path}: ${error.message}`);
     this.failWith(error);
     this.cancel();
   }
@@ -81,6 +86,7 @@ export abstract class ServerStream extends Http2Stream implements Expiring {
   }
 
   abort(code: ErrorCode): void {
+    if (code !== ErrorCode.Cancel) this.transport.record.reportRequest(`${this.path}: stream error ${errorName(code)}`);
     this.transport.writeReset(this.id, code);
     this.transport.closeStream(this);
     this.cancel();

@@ -8,6 +8,7 @@ import {
   defaultMaxReceiveBytes,
 } from '../limits';
 import type { Address, Handlers, RpcServer, ServerOptions, StreamHandler, UnaryHandler } from '../types';
+import { ErrorCode } from './constants';
 import { Http1Bridge } from './http1-bridge';
 import { maxStreams } from './limits';
 import { ServerConnection, type ServerHost } from './server-connection';
@@ -21,6 +22,7 @@ export class NativeServer implements RpcServer, ServerHost {
   readonly maxReceiveBytes: number;
   readonly highWaterBytes: number;
   readonly maxConcurrentStreams: number;
+  readonly heldBytesMax: number | undefined;
   readonly keepaliveMinTimeMs: number | undefined;
   readonly keepaliveIntervalMs: number;
   readonly keepaliveTimeoutMs: number;
@@ -31,6 +33,7 @@ export class NativeServer implements RpcServer, ServerHost {
   readonly #options: ServerOptions;
   readonly #front: Front;
   readonly #connections = new Set<ServerConnection>();
+  #heldBytes = 0;
   #sweeper: NodeJS.Timeout | undefined;
   #onChange: (() => void) | undefined;
 
@@ -39,6 +42,7 @@ export class NativeServer implements RpcServer, ServerHost {
     this.maxReceiveBytes = options.maxReceiveBytes ?? defaultMaxReceiveBytes;
     this.highWaterBytes = options.highWaterBytes ?? defaultHighWaterBytes;
     this.maxConcurrentStreams = Math.min(options.maxConcurrentStreams ?? maxStreams, maxStreams);
+    this.heldBytesMax = options.heldBytesMax;
     this.keepaliveMinTimeMs = options.keepaliveMinTimeMs;
     this.keepaliveIntervalMs = options.keepaliveIntervalMs ?? defaultKeepaliveIntervalMs;
     this.keepaliveTimeoutMs = options.keepaliveTimeoutMs ?? defaultKeepaliveTimeoutMs;
@@ -83,6 +87,15 @@ export class NativeServer implements RpcServer, ServerHost {
     this.#onChange?.();
   }
 
+  held(_connection: ServerConnection, bytes: number): void {
+    this.#heldBytes += bytes;
+    while (bytes > 0 && this.heldBytesMax !== undefined && this.#heldBytes > this.heldBytesMax) {
+      const heaviest = this.#heaviest();
+      if (heaviest === undefined) return;
+      heaviest.fail(ErrorCode.EnhanceYourCalm, 'the memory for slow clients is used up');
+    }
+  }
+
   unaryFinished(): void {
     this.#onChange?.();
   }
@@ -101,6 +114,15 @@ export class NativeServer implements RpcServer, ServerHost {
     );
     this.#sweeper ??= setInterval(() => this.#sweep(), every).unref();
     connection.receive(head);
+  }
+
+  /** Rarely asked for: only when all connections together hold too much. */
+  #heaviest(): ServerConnection | undefined {
+    let heaviest: ServerConnection | undefined;
+    for (const connection of this.#connections) {
+      if (!connection.closed && connection.held > (heaviest?.held ?? 0)) heaviest = connection;
+    }
+    return heaviest;
   }
 
   #sweep(): void {

@@ -4,6 +4,7 @@ import { messagePrefixBytes } from './constants';
 import type { RequestHead } from './request-head';
 import type { ServerConnection } from './server-connection';
 import { ServerStream } from './server-stream';
+import { PausedBy } from './stream';
 
 interface Ending {
   readonly error: RpcError | undefined;
@@ -64,7 +65,12 @@ export class StreamServerCall extends ServerStream implements StreamCall {
       return true;
     }
     this.enqueue(message);
-    if (this.queue.bytes > this.transport.host.highWaterBytes) this.#blocked = true;
+    const { host } = this.transport;
+    if (this.queue.bytes > host.highWaterBytes || this.transport.isClogged) {
+      this.#blocked = true;
+      // Else a client that asks and never reads would fill the queue.
+      if (host.heldBytesMax !== undefined) this.pause(PausedBy.unreadAnswers);
+    }
     return !this.#blocked;
   }
 
@@ -82,6 +88,7 @@ export class StreamServerCall extends ServerStream implements StreamCall {
     if (!this.#blocked || this.queue.bytes > this.transport.host.highWaterBytes / 2) return;
     this.#blocked = false;
     this.#onDrain?.();
+    if (!this.#stillBlocked()) this.resume(PausedBy.unreadAnswers);
   }
 
   protected message(bytes: Uint8Array): void {
@@ -94,6 +101,7 @@ export class StreamServerCall extends ServerStream implements StreamCall {
 
   protected failWith(error: RpcError): void {
     if (this.gone) return;
+    this.transport.hold(-this.queue.bytes);
     this.queue.clear();
     this.#finish({ error, trailers: undefined });
   }
@@ -114,6 +122,11 @@ export class StreamServerCall extends ServerStream implements StreamCall {
       this.transport.ended(this);
     }
     this.#close();
+  }
+
+  /** `onDrain` may have sent more than fits again. */
+  #stillBlocked(): boolean {
+    return this.#blocked;
   }
 
   #close(): void {

@@ -10,6 +10,9 @@ import { SendQueue } from './send-queue';
 
 const noQueue = new SendQueue();
 
+/** Why a stream is not read. */
+export const PausedBy = { handler: 1, unreadAnswers: 2 } as const;
+
 /**
  * One HTTP/2 stream that carries a gRPC call, of either side: reads messages out of DATA frames and queues messages that
  * windows hold back. What is rarely needed is allocated when it is needed.
@@ -33,8 +36,10 @@ export abstract class Http2Stream {
   /** Octets of DATA the peer has announced by content-length and not sent yet; −1: not announced. */
   contentLeft = -1;
   #partial: PartialMessage | undefined = undefined;
-  #paused = false;
+  /** Who wants it paused: bits of `PausedBy`. */
+  #paused = 0;
   #held: Uint8Array[] | undefined = undefined;
+  #heldBytes = 0;
 
   /** Puts the call on a stream. */
   attach(transport: Http2Connection, id: number): void {
@@ -65,7 +70,7 @@ export abstract class Http2Stream {
   receiveData(bytes: Uint8Array, start: number, end: number, endStream: boolean): void {
     if (endStream) this.remoteEnded = true;
     if (this.#held !== undefined) {
-      if (end > start) this.#held.push(bytes.subarray(start, end));
+      if (end > start) this.#hold(bytes.subarray(start, end));
       return;
     }
     this.#read(bytes, start, end);
@@ -76,27 +81,30 @@ export abstract class Http2Stream {
   enqueue(message: Uint8Array): void {
     if (this.queue === noQueue) this.queue = new SendQueue();
     this.queue.push(message);
+    this.transport.hold(message.length + messagePrefixBytes);
     this.transport.wait(this);
     this.transport.flushSoon();
   }
 
-  pause(): void {
-    this.#paused = true;
+  pause(by: number = PausedBy.handler): void {
+    this.#paused |= by;
     this.#held ??= [];
   }
 
-  resume(): void {
-    this.#paused = false;
+  resume(by: number = PausedBy.handler): void {
+    this.#paused &= ~by;
     const held = this.#held;
-    if (held === undefined) return;
+    if (held === undefined || this.#paused !== 0 || this.gone) return;
     this.#held = undefined;
+    this.transport.holdPaused(-this.#heldBytes);
+    this.#heldBytes = 0;
     for (let i = 0; i < held.length; i++) {
       const bytes = held[i] as Uint8Array;
       this.#read(bytes, 0, bytes.length);
       if (this.gone) return;
       if (this.#held === undefined) continue;
       // Paused again by a callback.
-      (this.#held as Uint8Array[]).push(...held.slice(i + 1));
+      for (const rest of held.slice(i + 1)) this.#hold(rest);
       return;
     }
     this.transport.credit(this);
@@ -104,25 +112,33 @@ export abstract class Http2Stream {
   }
 
   get paused(): boolean {
-    return this.#paused;
+    return this.#paused !== 0;
+  }
+
+  #hold(bytes: Uint8Array): void {
+    this.#held ??= [];
+    this.#held.push(bytes);
+    this.#heldBytes += bytes.length;
+    this.transport.holdPaused(bytes.length);
+    this.transport.checkAssembling(this);
   }
 
   /** Frees what the stream holds when it ends. */
   release(): void {
     this.gone = true;
-    if (this.#partial !== undefined) this.transport.assembling -= this.#partial.heldBytes;
+    const { transport } = this;
+    if (this.#partial !== undefined) transport.holdPart(-this.#partial.heldBytes);
+    if (this.#heldBytes > 0) transport.holdPaused(-this.#heldBytes);
+    if (this.queue.bytes > 0) transport.hold(-this.queue.bytes);
     this.#partial = undefined;
     this.#held = undefined;
+    this.#heldBytes = 0;
   }
 
   #read(bytes: Uint8Array, start: number, end: number): void {
     let at = start;
     while (at < end && !this.gone) {
-      if (this.#paused) {
-        this.#held ??= [];
-        this.#held.push(bytes.subarray(at, end));
-        return;
-      }
+      if (this.#paused !== 0) return this.#hold(bytes.subarray(at, end));
       if (this.#partial === undefined && end - at >= messagePrefixBytes) {
         const length = uint32(bytes, at + 1);
         const next = at + messagePrefixBytes + length;
@@ -149,12 +165,12 @@ export abstract class Http2Stream {
     }
     const before = partial.heldBytes;
     at = partial.readBody(bytes, at, end);
-    this.transport.assembling += partial.heldBytes - before;
+    this.transport.holdPart(partial.heldBytes - before);
     if (!partial.complete) {
       this.transport.checkAssembling(this);
       return at;
     }
-    this.transport.assembling -= partial.heldBytes;
+    this.transport.holdPart(-partial.heldBytes);
     this.#partial = undefined;
     this.#deliver(partial.flag, partial.message);
     return at;

@@ -1,4 +1,5 @@
 import type { RpcError } from '../../errors';
+import { type CancelListener, tellCancelled } from '../cancel-listener';
 import type { Metadata, UnaryCall, UnaryHandler } from '../types';
 import { ErrorCode, messagePrefixBytes } from './constants';
 import type { RequestHead } from './request-head';
@@ -13,7 +14,7 @@ export class UnaryServerCall extends ServerStream implements UnaryCall {
   readonly #handler: UnaryHandler;
   #received = false;
   #answered = false;
-  #onCancel: (() => void) | undefined = undefined;
+  #onCancel: CancelListener | (() => void) | undefined = undefined;
   /** Set while the answer waits for windows. */
   #trailers: Metadata | undefined = undefined;
   #queued = 0;
@@ -24,8 +25,8 @@ export class UnaryServerCall extends ServerStream implements UnaryCall {
     transport.runningUnary++;
   }
 
-  onCancel(callback: () => void): void {
-    this.#onCancel = callback;
+  onCancel(listener: CancelListener | (() => void)): void {
+    this.#onCancel = listener;
   }
 
   reply(response: Uint8Array, trailers?: Metadata): void {
@@ -97,7 +98,7 @@ export class UnaryServerCall extends ServerStream implements UnaryCall {
   protected cancel(): void {
     if (this.#answered || this.cancelled) return;
     this.cancelled = true;
-    this.#onCancel?.();
+    tellCancelled(this.#onCancel);
   }
 
   #answer(): boolean {

@@ -9,7 +9,14 @@ import { readMetadata } from './call-metadata';
 const TTL_MS = 300_000;
 
 function connection(clientCommonName?: string): ConnectionInfo {
-  return { id: 1, remoteAddress: 'x', encrypted: false, clientCommonName, onClose: () => undefined };
+  return {
+    id: 1,
+    remoteAddress: 'x',
+    encrypted: false,
+    clientCommonName,
+    onClose: () => undefined,
+    reportRequest: () => undefined,
+  };
 }
 
 function setUp() {

@@ -5,19 +5,23 @@ import { Refusal } from './refusal';
 /** Whether the client has gone. */
 export interface Cancellation {
   readonly cancelled: boolean;
+  /** Runs at once when the client has gone already. */
   onCancel(callback: () => void): void;
 }
 
 export function cancellationOfUnary(request: UnaryRequest): Cancellation {
   const callbacks: Array<() => void> = [];
-  request.call.onCancel(() => {
+  request.onCancel(() => {
     for (const callback of callbacks) callback();
   });
   return {
     get cancelled() {
       return request.cancelled;
     },
-    onCancel: (callback) => void callbacks.push(callback),
+    onCancel: (callback) => {
+      if (request.cancelled) callback();
+      else callbacks.push(callback);
+    },
   };
 }
 

@@ -23,7 +23,7 @@ const router = { identify: (_m: unknown, _c: unknown, callback: (who: unknown) =
 class FakeCall {
   cancelled = false;
   outcome: Uint8Array | RpcError | undefined;
-  private onCancel: (() => void) | undefined;
+  private cancelCallback: (() => void) | undefined;
   private wake: (() => void) | undefined;
 
   constructor(
@@ -31,8 +31,8 @@ class FakeCall {
     path: string,
     readonly body: Uint8Array,
   ) {
-    const call = { onCancel: (callback: () => void) => (this.onCancel = callback) };
-    const request = Object.assign(this, { call, identity: NOBODY });
+    const onCancel = (callback: () => void): void => void (this.cancelCallback = callback);
+    const request = Object.assign(this, { onCancel, identity: NOBODY });
     routes.unary?.[path]?.handle(request as unknown as UnaryRequest);
   }
 
@@ -48,7 +48,7 @@ class FakeCall {
 
   cancel(): void {
     this.cancelled = true;
-    this.onCancel?.();
+    this.cancelCallback?.();
   }
 
   async done(): Promise<Uint8Array | RpcError> {
@@ -115,6 +115,16 @@ test('one who gives up leaves the queue; one whose session is over is told so', 
   store.delete('l/3');
   store.delete('l/1');
   expect(await third.done()).toMatchObject({ message: Errors.SessionExpired.message });
+});
+
+test('one who gives up while it is being queued leaves no waiter behind', async () => {
+  const { store, lock } = setUp();
+  await lock(1n).done();
+  const second = lock(2n);
+  second.cancel();
+  await second.done();
+  await settle();
+  expect(store.names).toEqual(['l/1']);
 });
 
 test('leaders follow one another; proclaiming and resigning are for the leader alone', async () => {

@@ -1,6 +1,15 @@
 /** Calls from the gateway to the proxy's own gRPC handlers, without a connection between them. */
 import { Errors, GrpcCode, type RpcError } from '../../../libs/errors';
-import type { ClientStream, ConnectionInfo, Handlers, Metadata, UnaryCall, UnaryResult } from '../../../libs/rpc';
+import {
+  type CancelListener,
+  type ClientStream,
+  type ConnectionInfo,
+  type Handlers,
+  type Metadata,
+  tellCancelled,
+  type UnaryCall,
+  type UnaryResult,
+} from '../../../libs/rpc';
 import type { GatewayBackend, GatewayCall } from './backend';
 import { InProcessStream } from './in-process-stream';
 
@@ -33,7 +42,7 @@ class InProcessUnaryCall implements UnaryCall {
   readonly deadline: number | undefined;
   readonly receivedAt: number;
   private over = false;
-  private cancelCallback: (() => void) | undefined;
+  private cancelListener: CancelListener | (() => void) | undefined;
   private readonly timer: NodeJS.Timeout | undefined;
 
   constructor(
@@ -51,9 +60,9 @@ class InProcessUnaryCall implements UnaryCall {
     this.timer = setTimeout(() => this.expire(), timeoutMs);
   }
 
-  onCancel(callback: () => void): void {
-    this.cancelCallback = callback;
-    if (this.cancelled) callback();
+  onCancel(listener: CancelListener | (() => void)): void {
+    this.cancelListener = listener;
+    if (this.cancelled) tellCancelled(listener);
   }
 
   reply(response: Uint8Array, trailers: Metadata = []): void {
@@ -67,7 +76,7 @@ class InProcessUnaryCall implements UnaryCall {
   cancel(): void {
     if (!this.finish()) return;
     this.cancelled = true;
-    this.cancelCallback?.();
+    tellCancelled(this.cancelListener);
   }
 
   private expire(): void {

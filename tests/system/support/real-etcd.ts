@@ -13,7 +13,7 @@ export class RealEtcd {
     private readonly directory: string,
   ) {}
 
-  static async start(binary = process.env['ETCD_BIN'] ?? 'etcd'): Promise<RealEtcd> {
+  static async start(flags: readonly string[] = [], binary = process.env['ETCD_BIN'] ?? 'etcd'): Promise<RealEtcd> {
     const directory = mkdtempSync(join(tmpdir(), 'hexad-etcd-'));
     const [client = 0, peer = 0] = await freePorts(2);
     const url = `http://127.0.0.1:${client}`;
@@ -27,6 +27,7 @@ export class RealEtcd {
         `--listen-peer-urls=${peerUrl}`,
         `--initial-advertise-peer-urls=${peerUrl}`,
         `--initial-cluster=default=${peerUrl}`,
+        ...flags,
       ],
       { stdio: ['ignore', 'ignore', 'pipe'] },
     );
