@@ -105,8 +105,10 @@ export class Front {
     } as TlsOptions);
     server.on('connection', (socket: Socket) => void this.#admit(socket));
     server.on('secureConnection', (socket) => this.#onSecure(socket));
-    server.on('tlsClientError', (error, socket) => {
-      this.#refuse(socket, `TLS handshake error: ${error.message}`);
+    server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
+      // Node's own deadline and the sweep below keep the same time: either may be first.
+      const isLate = error.code === 'ERR_TLS_HANDSHAKE_TIMEOUT';
+      this.#refuse(socket, isLate ? 'handshake timeout' : `TLS handshake error: ${error.message}`);
     });
     return server;
   }

@@ -31,6 +31,8 @@ export const limits = {
   compactionSliceRows: 256,
   eventHeartbeatMs: 100,
   durabilityReportMs: 100,
+  /** Applied entries that raft hears of at once, well below the backlog that it admits. */
+  acknowledgeEntries: 256,
   /** How often own proposals that had no effect yet are made again. */
   ownProposalRetryMs: 1_000,
   /** Applied bytes after which the space in use is measured again. */

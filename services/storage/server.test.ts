@@ -233,6 +233,8 @@ describe('the storage process', () => {
       return decodeHashKVResponse(reply.payload).hash;
     };
     const hashBefore = await hash();
+    // Some of it, so that the store knows whose it is.
+    await storage.until(() => storage.raft.acks.some(({ durableIndex }) => durableIndex > 0));
     await storage.raft.stop();
     await storage.kill();
     storage.results.length = 0;

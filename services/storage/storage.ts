@@ -166,7 +166,7 @@ export class Storage {
     this.outputs.flush(store.applied.index);
     this.openWhenCaughtUp();
     this.reads.afterApply();
-    this.raft.acknowledge();
+    this.raft.acknowledgeMuch();
     this.raft.relieve();
     this.appliedBytes += bytes;
     if (this.appliedBytes >= this.quotaCheckDue) this.measureSpace();
