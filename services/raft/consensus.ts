@@ -3,6 +3,7 @@ import {
   EntryType,
   type LogEntry,
   type Message,
+  MessageType,
   type NodeId,
   type RaftCore,
   type ReadState,
@@ -103,10 +104,10 @@ export class Consensus {
     try {
       this.stats.turns += 1;
       this.events.beforeTurn();
-      this.releaseMessages();
+      if (this.releaseMessages()) this.events.flushPeers();
       for (let ready = this.core.ready(); ready !== undefined; ready = this.core.ready()) this.process(ready);
-      this.events.flushPeers();
       this.events.afterTurn();
+      this.events.flushPeers();
     } catch (error) {
       this.fatal(error);
     }
@@ -116,7 +117,8 @@ export class Consensus {
     this.stats.readies += 1;
     if (ready.messages.length > 0) {
       this.events.send(ready.messages);
-      this.events.flushPeers();
+      // That something is committed, storage is told before the followers: the client's answer waits for it.
+      if (!ready.messages.every(tellsOnlyCommit)) this.events.flushPeers();
     }
     this.persist(ready);
     if (ready.messagesAfterPersist.length > 0) {
@@ -137,7 +139,9 @@ export class Consensus {
     this.wal.append({ number, mustSync, entries: entriesToPersist, hardState, snapshot: marker });
   }
 
-  private releaseMessages(): void {
+  /** Whether there were any. */
+  private releaseMessages(): boolean {
+    const { length } = this.waiting;
     for (
       let first = this.waiting[0];
       first !== undefined && first.after <= this.persistedReady;
@@ -146,6 +150,7 @@ export class Consensus {
       this.waiting.shift();
       this.events.send(first.messages);
     }
+    return this.waiting.length < length;
   }
 
   private applyConf(entry: LogEntry): void {
@@ -154,6 +159,10 @@ export class Consensus {
     this.wal.setConfiguration({ index: entry.index, term: entry.term, conf });
     this.events.configurationChanged(conf, change);
   }
+}
+
+function tellsOnlyCommit({ type, entries }: Message): boolean {
+  return type === MessageType.Append && entries.length === 0;
 }
 
 /** The voter that is nearest to the end of the log and has answered lately, to hand leadership to; 0n: none. */

@@ -22,6 +22,8 @@ export class ApplyLoop {
   private bytesQueued = 0;
   private scheduled = false;
   private halted = false;
+  /** The record of the attempt is still to be cleared. */
+  private attemptOpen = false;
 
   constructor(
     private readonly store: Store,
@@ -47,6 +49,11 @@ export class ApplyLoop {
 
   /** Forgets what is not applied: it will be delivered again. */
   reset(): void {
+    this.endAttempt();
+    this.clear();
+  }
+
+  private clear(): void {
     this.queue = [];
     this.at = 0;
     this.bytesQueued = 0;
@@ -64,7 +71,7 @@ export class ApplyLoop {
       return;
     }
     const bytes = this.applySlice();
-    if (this.at === this.queue.length) this.reset();
+    if (this.at === this.queue.length) this.clear();
     else if (!this.halted) {
       this.scheduled = true;
       setImmediate(() => this.run());
@@ -84,8 +91,17 @@ export class ApplyLoop {
     const end = Math.min(this.at + count, this.queue.length);
     this.attempts.begin(first.index, (this.queue[end - 1] as LogEntry).index);
     const bytes = this.applyUntil(end);
-    this.attempts.end(this.store.applied.index);
+    if (this.attemptOpen) return bytes;
+    // Answers leave first. Nothing is being applied when this runs, whatever has been applied meanwhile.
+    this.attemptOpen = true;
+    setImmediate(() => this.endAttempt());
     return bytes;
+  }
+
+  private endAttempt(): void {
+    if (!this.attemptOpen) return;
+    this.attemptOpen = false;
+    this.attempts.end(this.store.applied.index);
   }
 
   private applyUntil(end: number): number {
