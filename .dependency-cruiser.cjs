@@ -24,14 +24,15 @@ module.exports = {
       name: 'libs-never-import-services',
       severity: 'error',
       from: { path: `^${root}(libs|proto)/` },
-      to: { path: `^${root}services/` },
+      to: { path: `^${root}(services|tools)/` },
     },
     {
       name: 'services-never-import-services',
-      comment: 'They speak over the wire; only proto/ is shared. The supervisor starts them as processes.',
+      comment:
+        'They speak over the wire; only proto/ is shared. The supervisor starts them as processes. No tool is part of one.',
       severity: 'error',
-      from: { path: `^${root}services/([^/]+)/` },
-      to: { path: `^${root}services/`, pathNot: `^${root}services/$1/` },
+      from: { path: `^${root}(?:services|tools)/([^/]+)/` },
+      to: { path: `^${root}(services|tools)/`, pathNot: `^${root}(services|tools)/$1/` },
     },
     {
       name: 'only-rpc-knows-the-engine',
@@ -48,7 +49,7 @@ module.exports = {
     {
       name: 'no-test-code-in-product',
       severity: 'error',
-      from: { path: `^${root}(libs|services|proto)/`, pathNot: tests },
+      from: { path: `^${root}(libs|services|tools|proto)/`, pathNot: tests },
       to: { path: ['(\\.test\\.ts$|/testing/)', `^${root}tests/`] },
     },
   ],

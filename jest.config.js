@@ -14,7 +14,7 @@ const base = {
 };
 module.exports = {
   projects: [
-    { ...base, displayName: 'unit', testMatch: ['<rootDir>/{libs,services,proto,tests/bench}/**/*.test.ts'] },
+    { ...base, displayName: 'unit', testMatch: ['<rootDir>/{libs,services,tools,proto,tests/bench}/**/*.test.ts'] },
     { ...base, displayName: 'architecture', testMatch: ['<rootDir>/tests/architecture/**/*.test.ts'] },
     { ...base, displayName: 'system', testMatch: ['<rootDir>/tests/system/**/*.test.ts'] },
     { ...base, displayName: 'compose', testMatch: ['<rootDir>/tests/compose/**/*.test.ts'] },

@@ -1,7 +1,10 @@
 export { compareBytes } from './bytes';
+export { crc32c } from './crc32c';
 export * from './engine';
 export { type ConformanceCase, ENGINE_CONFORMANCE, type EngineRig } from './engine-conformance';
+export { BulkLoader, type LoadedVersion } from './bulk-load';
 export { CorruptionError, type Environment } from './environment';
+export type { LatestLimits } from './latest-rows';
 export { openMvccStore, type StoreOptions } from './mvcc-store';
 export { plainEnvironment } from './plain-environment';
 export { boundsOf } from './range';

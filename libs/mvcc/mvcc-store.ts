@@ -22,6 +22,7 @@ import type {
   RangeQuery,
   RangeResult,
   RevisionChanges,
+  RevisionPlace,
   SmallTable,
   SmallTableName,
   Store,
@@ -29,8 +30,10 @@ import type {
   StoreSizes,
   TxnRequest,
   TxnResult,
+  VersionSlice,
   WriteHooks,
 } from './types';
+import { versionSlice } from './version-slice';
 import { Versions } from './versions';
 import { Writer } from './writer';
 
@@ -86,6 +89,10 @@ class MvccStore implements Store {
 
   get compactRevision(): number {
     return this.versions.compactRevision;
+  }
+
+  get compactFinished(): number {
+    return this.compaction.finished;
   }
 
   get applied(): Position {
@@ -206,6 +213,10 @@ class MvccStore implements Store {
       return true;
     });
     return { revisions, next };
+  }
+
+  versionSlice(from: RevisionPlace, to: number, bytesMax: number): VersionSlice {
+    return versionSlice(this.versions, from, to, bytesMax);
   }
 
   hashKv(revision: number, pause: () => Promise<void>): Promise<Outcome<HashKvResult>> {

@@ -167,9 +167,9 @@ export class RecordEncoder {
     );
   }
 
-  tombstone(at: Place, previous: Version): Version {
-    const key = previous.key;
-    const links = linksAfter(previous);
+  /** Without `previous` only for a deletion that was loaded after what it deleted had been compacted. */
+  tombstone(at: Place, key: Uint8Array, previous: Version | undefined): Version {
+    const links = previous === undefined ? NO_LINKS : linksAfter(previous);
     const kvBytes = 2 + sizeVarint(key.length) + key.length + sizeVarint(at.main);
     const bytes = this.slab.take(HEADER_BYTES + headSize(at, previous, links) + kvBytes);
     const kvStart = writeHead(bytes, at, previous, links, TOMBSTONE);
@@ -183,9 +183,9 @@ export class RecordEncoder {
       kvStart,
       true,
       at.sub,
-      previous.ordinal + 1,
+      previous === undefined ? 1 : previous.ordinal + 1,
       links,
-      previous.isDelete,
+      previous?.isDelete ?? false,
       keyStart,
       key.length,
       0,

@@ -170,6 +170,18 @@ export interface HistorySlice {
   readonly next: number;
 }
 
+/** Where a version is in history: its main revision and its order within that, from 0. */
+export interface RevisionPlace {
+  readonly main: number;
+  readonly sub: number;
+}
+
+export interface VersionSlice {
+  readonly versions: readonly StoredVersion[];
+  /** Where to go on; undefined when done. */
+  readonly next: RevisionPlace | undefined;
+}
+
 /** A small table of bytes to bytes, in the same transactions as the data. Keys 1 to 1,900 bytes. */
 export interface SmallTable {
   get(key: Uint8Array): Uint8Array | undefined;
@@ -219,6 +231,8 @@ export interface Store {
   readonly revision: number;
   /** The logged compact revision; −1 when never compacted, as etcd's HashKV shows it. */
   readonly compactRevision: number;
+  /** Up to here everything compacted has been deleted; −1: nothing yet. */
+  readonly compactFinished: number;
   /** The last entry whose effects are visible / are on disk. */
   readonly applied: Position;
   readonly durable: Position;
@@ -257,6 +271,11 @@ export interface Store {
 
   /** Versions of revisions from..to (inclusive) in order, stopping after about `bytesMax` bytes, at whole revisions. `from` must be ≥ compactRevision. */
   history(from: number, to: number, bytesMax: number): HistorySlice;
+  /**
+   * Versions stored from a place on, up to revision `to`, stopping after about `bytesMax` bytes, within a revision too. What
+   * compaction has not deleted yet is among them; whoever reads in several slices must keep it from deleting between them.
+   */
+  versionSlice(from: RevisionPlace, to: number, bytesMax: number): VersionSlice;
   /** etcd's HashKV at a revision (0: current); runs `pause` between slices and may fail with compacted. */
   hashKv(revision: number, pause: () => Promise<void>): Promise<Outcome<HashKvResult>>;
 

@@ -84,7 +84,7 @@ export class Writer {
 
   private deleteVersion(live: Version): void {
     const { versions } = this;
-    const version = this.encoder.tombstone({ main: versions.revision + 1, sub: this.changes.length }, live);
+    const version = this.encoder.tombstone({ main: versions.revision + 1, sub: this.changes.length }, live.key, live);
     versions.append(versions.environment.latin1(live.key), version);
     this.changes.push({ version, previous: live });
   }

@@ -1,3 +1,4 @@
+export { openBulkLoader } from './bulk-load';
 export { nodeEnvironment } from './environment';
 export { LmdbEngine } from './lmdb-engine';
 export { openStore, type StoreFileOptions } from './open-store';

@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { openMvccStore, type Store } from '../mvcc';
+import { type LatestLimits, openMvccStore, type Store } from '../mvcc';
 import { nodeEnvironment } from './environment';
 import { LmdbEngine } from './lmdb-engine';
 
@@ -18,13 +18,13 @@ export interface StoreFileOptions {
 
 const MEBIBYTE = 1024 * 1024;
 /** What a start after a crash reads again is at most about two rounds: some 100 ms. */
-const LATEST = {
+export const LATEST: LatestLimits = {
   rows: 32_768,
   bytes: 16 * MEBIBYTE,
   commitsPerRound: 16,
   rowsPerCommitMin: 1_000,
   cacheBytes: 48 * MEBIBYTE,
-} as const;
+};
 
 /**
  * Opens the store of a member and commits what is pending every `flushIntervalMs`. Throws CorruptionError,

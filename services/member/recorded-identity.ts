@@ -1,5 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { begunIdentity } from '../../libs/bootstrap';
 import type { MemberConfig } from '../../libs/config';
 
 /**
@@ -7,8 +6,5 @@ import type { MemberConfig } from '../../libs/config';
  * and its token count at the first start only, and may have changed since. The WAL and the store check the ids they find.
  */
 export function withRecordedIdentity(config: MemberConfig): MemberConfig {
-  const note = join(config.paths.memberDir, 'wal-begun');
-  if (!existsSync(note)) return config;
-  const [, memberId, clusterId] = /^member ([0-9a-f]+) of cluster ([0-9a-f]+)$/m.exec(readFileSync(note, 'utf8')) ?? [];
-  return memberId === undefined || clusterId === undefined ? config : { ...config, memberId, clusterId };
+  return { ...config, ...begunIdentity(config.paths.memberDir) };
 }

@@ -28,6 +28,7 @@ import { Router, type RouterOptions } from './router';
 import { SiblingCalls } from './sibling-calls';
 import { HubClient } from './watch/hub-client';
 import { watchRoutes } from './watch/routes';
+import { storageDialler } from './snapshot';
 import { WritePipeline } from './writes';
 
 const now = (): number => performance.now();
@@ -144,8 +145,10 @@ export class Edge {
       }),
     );
     const { raft } = this.links;
+    const dialStorage = storageDialler(config);
+    const version = SERVER_VERSION;
     router.add(
-      maintenanceRoutes({ writes, reads, view, permissions, headers, raft, version: SERVER_VERSION, timeoutMs }),
+      maintenanceRoutes({ writes, reads, view, router, permissions, headers, raft, dialStorage, version, timeoutMs }),
     );
     router.add(lockRoutes({ writes, reads, hub }));
     router.add(electionRoutes({ writes, reads, hub }, router));

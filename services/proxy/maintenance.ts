@@ -20,17 +20,16 @@ import {
 } from '../../proto/gen/hexad';
 import type { Headers } from './headers';
 import type { MemberView } from './member-view';
-import type { Permissions } from './permissions';
 import type { ReadPipeline } from './reads';
 import type { StreamRequest, UnaryRequest } from './requests';
 import type { Routes, UnaryRoute } from './router';
+import { type SnapshotOptions, streamSnapshot } from './snapshot';
 import type { WritePipeline } from './writes';
 
-export interface MaintenanceOptions {
+export interface MaintenanceOptions extends SnapshotOptions {
   readonly writes: WritePipeline;
   readonly reads: ReadPipeline;
   readonly view: MemberView;
-  readonly permissions: Permissions;
   readonly headers: Headers;
   readonly raft: Channel;
   readonly version: string;
@@ -40,7 +39,6 @@ export interface MaintenanceOptions {
 const ALARM_GET = 0;
 const DOWNGRADE_VALIDATE = 0;
 const DOWNGRADE_ENABLE = 1;
-const SNAPSHOT_MISSING: RpcError = { code: 12, message: 'Snapshot is not available yet' };
 const DOWNGRADE_MISSING: RpcError = { code: 12, message: 'Downgrade is not available yet' };
 
 /** etcdserverpb.Maintenance. */
@@ -68,7 +66,7 @@ export function maintenanceRoutes(options: MaintenanceOptions): Routes {
       [MAINTENANCE_PATHS.Snapshot]: {
         type: 'server_stream',
         learner: true,
-        handle: (request: StreamRequest) => request.end(SNAPSHOT_MISSING),
+        handle: (request: StreamRequest) => streamSnapshot(options, request),
       },
     },
   };

@@ -1,16 +1,6 @@
-import { ConfOp, type ConfStep, EntryType, type LogEntry, type NodeId } from '../../libs/raft';
-import { ConfChangeType, type ConfChange, decodeConfChange, encodeConfChange } from '../../proto/gen/hexad';
+import { ConfOp, type ConfStep, type NodeId } from '../../libs/raft';
+import { ConfChangeType, type ConfChange, decodeConfChange } from '../../proto/gen/hexad';
 import type { PeerMember } from './config';
-
-/** The entries that every initial member's log begins with: the same bytes everywhere, term 1, index 1 to n. */
-export function bootstrapEntries(members: readonly PeerMember[]): LogEntry[] {
-  return members.map(({ id, name, peerUrls }, position) => ({
-    term: 1,
-    index: position + 1,
-    type: EntryType.Conf,
-    data: encodeConfChange({ type: ConfChangeType.CONF_ADD_VOTER, nodeId: id, name, peerUrls: [...peerUrls].sort() }),
-  }));
-}
 
 /** undefined: not the encoding of a change; such an entry changes nothing, on every member alike. */
 export function readConfChange(data: Uint8Array): ConfChange | undefined {

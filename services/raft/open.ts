@@ -1,11 +1,11 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { randomInt } from 'node:crypto';
-import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
+import { begunNote, noteBegun, walBootstrap } from '../../libs/bootstrap';
 import type { ProcessConfig } from '../../libs/config';
 import { lockDirectory, type Logger, StartError } from '../../libs/process';
 import { createDirectoryDisk, Wal, WalError } from '../../libs/wal';
-import { bootstrapEntries, confSteps, MemberBook, readConfChange } from './conf-changes';
+import { confSteps, MemberBook, readConfChange } from './conf-changes';
 import type { RaftSettings } from './config';
 import { createRaft, type RaftCore } from '../../libs/raft';
 
@@ -18,9 +18,6 @@ export interface Opened {
   readonly unlock: () => void;
 }
 
-/** Written once the WAL has begun, next to it: a WAL that is gone afterwards must not be begun anew. */
-const BEGUN_FILE = 'wal-begun';
-
 /** Opens or begins the WAL and makes the core from it. @throws StartError when this member may not run */
 export async function openRaft(
   config: ProcessConfig,
@@ -32,7 +29,7 @@ export async function openRaft(
   const unlock = await lockDirectory(config.paths.walDir);
   const wal = openWal(config, settings, logger, fatal);
   if (wal.recovered === undefined) await beginWal(wal, config, settings);
-  noteBegun(config);
+  noteBegun(config.paths.memberDir, config);
   const book = new MemberBook();
   const nonce = randomInt(1, 2 ** 48);
   return { wal, core: makeCore(wal, settings, nonce, book), book, nonce, unlock };
@@ -62,30 +59,14 @@ function openWal(config: ProcessConfig, settings: RaftSettings, logger: Logger, 
 }
 
 async function beginWal(wal: Wal, config: ProcessConfig, settings: RaftSettings): Promise<void> {
-  const begun = join(config.paths.memberDir, BEGUN_FILE);
-  if (existsSync(begun)) {
+  const begun = begunNote(config.paths.memberDir);
+  if (begun !== undefined) {
     throw new StartError(
-      `the WAL in ${config.paths.walDir} is missing, though this member has run before (${readFileSync(begun, 'utf8').trim()}): ` +
+      `the WAL in ${config.paths.walDir} is missing, though this member has run before (${begun}): ` +
         'without it the member could vote twice; remove it from the cluster, clear its data directory and add it again',
     );
   }
-  const entries = bootstrapEntries(settings.initialMembers);
-  await wal.bootstrap({
-    entries,
-    hardState: { term: 1, vote: 0n, commit: entries.length },
-    configuration: {
-      index: entries.length,
-      conf: { voters: settings.initialMembers.map(({ id }) => id), votersOutgoing: [], learners: [], learnersNext: [] },
-    },
-  });
-}
-
-/** Only once the WAL is durable; at each start, since a crash may have come between the two. */
-function noteBegun(config: ProcessConfig): void {
-  const begun = join(config.paths.memberDir, BEGUN_FILE);
-  if (existsSync(begun)) return;
-  mkdirSync(config.paths.memberDir, { recursive: true, mode: 0o700 });
-  writeFileSync(begun, `member ${config.memberId} of cluster ${config.clusterId}\n`, { mode: 0o600, flush: true });
+  await wal.bootstrap(walBootstrap(settings.initialMembers));
 }
 
 function makeCore(wal: Wal, settings: RaftSettings, nonce: number, book: MemberBook): RaftCore {

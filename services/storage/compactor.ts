@@ -5,6 +5,8 @@ import { limits } from './limits';
 export class Compactor {
   private running = false;
   private closed = false;
+  private holders = 0;
+  private parked = false;
   private waiting: (() => void)[] = [];
 
   constructor(
@@ -25,12 +27,30 @@ export class Compactor {
     this.start();
   }
 
+  /** Nothing is deleted until the function that is returned has been called. */
+  hold(): () => void {
+    this.holders++;
+    let held = true;
+    return () => {
+      if (!held) return;
+      held = false;
+      this.holders--;
+      if (this.holders > 0 || !this.parked) return;
+      this.parked = false;
+      setImmediate(() => this.step());
+    };
+  }
+
   close(): void {
     this.closed = true;
   }
 
   private step(): void {
     if (this.closed) return;
+    if (this.holders > 0) {
+      this.parked = true;
+      return;
+    }
     if (this.store.overloaded) {
       this.store.whenWritable().then(() => this.step(), this.fatal);
       return;

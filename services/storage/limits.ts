@@ -27,6 +27,11 @@ export const limits = {
   /** Entries and milliseconds after which apply yields to reads and links. */
   applySliceEntries: 512,
   applySliceMs: 10,
+  /** Snapshots that are streamed to clients at a time, how long each holds the event loop, and how long its reader may stall. */
+  backupsMax: 4,
+  backupSliceMs: 4,
+  backupReadBytes: 128 * 1024,
+  backupStallMs: 60_000,
   /** Rows a slice of physical compaction reads. */
   compactionSliceRows: 256,
   eventHeartbeatMs: 100,

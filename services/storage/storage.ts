@@ -7,6 +7,7 @@ import { ApplyLoop } from './apply/apply-loop';
 import { ApplyAttempts } from './apply/attempts';
 import { StateMachine } from './apply/machine';
 import { compactionPolicy } from './auto-compaction';
+import { BackupServer } from './backup/backup-server';
 import { Compactor } from './compactor';
 import type { StorageConfig } from './config';
 import { EventsFeed } from './feeds/events';
@@ -59,7 +60,7 @@ export class Storage {
   private quotaCheckDue = 0;
 
   constructor(private readonly options: StorageOptions) {
-    const { config, store, tracing, fatal } = options;
+    const { config, store, logger, tracing, fatal } = options;
     const { identity } = config;
     const headers = new ResponseHeaders(identity);
     this.isEmpty = storedIdentity(store) === undefined;
@@ -70,6 +71,14 @@ export class Storage {
     this.outputs = new Outputs(this.results, this.events, feed, this.compactor);
     const methods = createReadMethods(this.readContext(headers));
     this.reads = new ReadServer(store, this.gate, tracing.enabled ? tracedMethods(tracing, methods) : methods);
+    const backups = new BackupServer({
+      state: this.state,
+      gate: this.gate,
+      compactor: this.compactor,
+      logger,
+      fatal,
+      stallMs: limits.backupStallMs,
+    });
     const history = new HistoryServer(store, identity, this.gate);
     this.handlers = {
       stream: {
@@ -78,6 +87,7 @@ export class Storage {
         [STORAGE_PATHS.Events]: (call) => this.events.serve(call),
         [STORAGE_PATHS.History]: (call) => history.serve(call),
         [STORAGE_PATHS.Feed]: (call) => feed.serve(call),
+        [STORAGE_PATHS.Backup]: (call) => backups.serve(call),
       },
     };
     this.attempts = new ApplyAttempts(config.storeDir);

@@ -13,7 +13,7 @@ interface Cruise {
 }
 
 function cruise(root: string): Array<{ rule: string; from: string }> {
-  const folders = ['libs', 'services', 'proto'].map((folder) => join(root, folder));
+  const folders = ['libs', 'services', 'tools', 'proto'].map((folder) => join(root, folder));
   const existing = folders.filter(
     (folder) => root === '' || readdirSync(join(ROOT, root)).includes(folder.slice(root.length + 1)),
   );

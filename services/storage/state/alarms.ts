@@ -1,13 +1,10 @@
 import type { SmallTable } from '../../../libs/mvcc';
-import { idKey } from './ids';
+import { ALARM_VALUE, alarmKey, alarmOf, type RaisedAlarm } from '../../../libs/state-rows';
+
+export type { RaisedAlarm };
 
 /** etcdserverpb.AlarmType */
 export const Alarm = { NONE: 0, NOSPACE: 1, CORRUPT: 2 } as const;
-
-export interface RaisedAlarm {
-  readonly memberID: bigint;
-  readonly alarm: number;
-}
 
 /** Alarms of all members. A row's key is the alarm's type and the member's id. */
 export class AlarmTable {
@@ -32,29 +29,17 @@ export class AlarmTable {
 
   activate(memberID: bigint, alarm: number): void {
     if (this.hasFor(alarm, memberID)) return;
-    this.rows.put(rowOf({ memberID, alarm }), Uint8Array.of(1));
+    this.rows.put(alarmKey({ memberID, alarm }), ALARM_VALUE);
     this.raised = [...this.raised, { memberID, alarm }].sort(compareAlarms);
   }
 
   /** False when there was no such alarm. */
   deactivate(memberID: bigint, alarm: number): boolean {
     if (!this.hasFor(alarm, memberID)) return false;
-    this.rows.delete(rowOf({ memberID, alarm }));
+    this.rows.delete(alarmKey({ memberID, alarm }));
     this.raised = this.raised.filter((each) => each.alarm !== alarm || each.memberID !== memberID);
     return true;
   }
-}
-
-function rowOf(alarm: RaisedAlarm): Uint8Array {
-  const row = new Uint8Array(9);
-  row[0] = alarm.alarm;
-  row.set(idKey(alarm.memberID), 1);
-  return row;
-}
-
-function alarmOf(row: Uint8Array): RaisedAlarm {
-  const id = new DataView(row.buffer, row.byteOffset, row.byteLength).getBigUint64(1);
-  return { alarm: row[0] as number, memberID: id };
 }
 
 function compareAlarms(a: RaisedAlarm, b: RaisedAlarm): number {

@@ -1,15 +1,7 @@
 import type { SmallTable } from '../../../libs/mvcc';
-import { decodeFeedMember, encodeFeedMember } from '../../../proto/gen/hexad';
-import { idKey } from './ids';
+import { idKey, idOf, type MemberRecord, memberOf, memberRow } from '../../../libs/state-rows';
 
-/** A member as the log knows it. The name and client URLs are empty until the member has published them. */
-export interface MemberRecord {
-  readonly id: bigint;
-  readonly name: string;
-  readonly peerUrls: readonly string[];
-  readonly clientUrls: readonly string[];
-  readonly isLearner: boolean;
-}
+export type { MemberRecord };
 
 /** Members and the ids that were removed, which never come back. A row is a hexad.FeedMember under its id. */
 export class MemberTable {
@@ -19,10 +11,7 @@ export class MemberTable {
     private readonly rows: SmallTable,
     private readonly removedRows: SmallTable,
   ) {
-    for (const [, value] of rows.scan()) {
-      const { id, name, peerUrls, clientUrls, isLearner } = decodeFeedMember(value);
-      this.members.push({ id, name, peerUrls, clientUrls, isLearner });
-    }
+    for (const [, value] of rows.scan()) this.members.push(memberOf(value));
   }
 
   /** By id. */
@@ -35,7 +24,7 @@ export class MemberTable {
   }
 
   put(member: MemberRecord): void {
-    this.rows.put(idKey(member.id), encodeFeedMember(member));
+    this.rows.put(idKey(member.id), memberRow(member));
     const others = this.members.filter((other) => other.id !== member.id);
     this.members = [...others, member].sort((a, b) => (a.id < b.id ? -1 : 1));
   }
@@ -44,6 +33,11 @@ export class MemberTable {
     this.rows.delete(idKey(id));
     this.removedRows.put(idKey(id), Uint8Array.of(1));
     this.members = this.members.filter((member) => member.id !== id);
+  }
+
+  /** Ids that will never be members again. */
+  removedIds(): bigint[] {
+    return this.removedRows.scan().map(([row]) => idOf(row));
   }
 
   wasRemoved(id: bigint): boolean {

@@ -1,15 +1,14 @@
 import type { Store } from '../../../libs/mvcc';
 import type { AuthState } from '../../../libs/rbac';
+import { IDENTITY_KEY, type Identity, identityOf, identityRow } from '../../../libs/state-rows';
 import { AlarmTable } from './alarms';
 import { openAuthState } from './auth-rows';
-import { idKey, type Identity } from './ids';
 import { LeaseTable } from './leases';
 import { MemberTable } from './members';
 import { TokenTable } from './tokens';
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
-const IDENTITY = encoder.encode('identity');
 const CLUSTER_VERSION = encoder.encode('clusterVersion');
 
 /** Everything the log has decided: the store's keys and the small tables beside them. Changed only by apply. */
@@ -44,16 +43,11 @@ export function setClusterVersion(state: ReplicatedState, version: string): void
 
 /** Whose store this is; undefined for one that nothing was applied to yet. */
 export function storedIdentity(store: Store): Identity | undefined {
-  const row = store.table('meta').get(IDENTITY);
-  if (row === undefined) return undefined;
-  const view = new DataView(row.buffer, row.byteOffset, row.byteLength);
-  return { clusterId: view.getBigUint64(0), memberId: view.getBigUint64(8) };
+  const row = store.table('meta').get(IDENTITY_KEY);
+  return row === undefined ? undefined : identityOf(row);
 }
 
 /** Becomes durable with the next entry. */
 export function saveIdentity(store: Store, identity: Identity): void {
-  const row = new Uint8Array(16);
-  row.set(idKey(identity.clusterId));
-  row.set(idKey(identity.memberId), 8);
-  store.table('meta').put(IDENTITY, row);
+  store.table('meta').put(IDENTITY_KEY, identityRow(identity));
 }

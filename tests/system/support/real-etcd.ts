@@ -9,12 +9,16 @@ import { waitFor } from './wait-for';
 export class RealEtcd {
   private constructor(
     readonly endpoint: string,
+    readonly directory: string,
     private readonly child: ChildProcess,
-    private readonly directory: string,
   ) {}
 
-  static async start(flags: readonly string[] = [], binary = process.env['ETCD_BIN'] ?? 'etcd'): Promise<RealEtcd> {
-    const directory = mkdtempSync(join(tmpdir(), 'hexad-etcd-'));
+  static start(flags: readonly string[] = [], binary = process.env['ETCD_BIN'] ?? 'etcd'): Promise<RealEtcd> {
+    return RealEtcd.startOn(mkdtempSync(join(tmpdir(), 'hexad-etcd-')), binary, flags);
+  }
+
+  /** On a data directory, which may hold a restored snapshot; it is removed at the stop. */
+  static async startOn(directory: string, binary: string, flags: readonly string[] = []): Promise<RealEtcd> {
     const [client = 0, peer = 0] = await freePorts(2);
     const url = `http://127.0.0.1:${client}`;
     const peerUrl = `http://127.0.0.1:${peer}`;
@@ -33,15 +37,25 @@ export class RealEtcd {
     );
     let log = '';
     child.stderr.setEncoding('utf8').on('data', (text: string) => (log += text));
-    await waitFor('etcd to serve', () => /ready to serve client requests|serving insecure client requests/.test(log));
-    return new RealEtcd(`127.0.0.1:${client}`, child, directory);
+    const serves = /ready to serve client requests|serving insecure client requests/;
+    await waitFor('etcd to serve', () => {
+      if (child.exitCode !== null) throw new Error(`etcd ended with ${child.exitCode}:\n${log.slice(-2_000)}`);
+      return serves.test(log);
+    });
+    return new RealEtcd(`127.0.0.1:${client}`, directory, child);
+  }
+
+  /** Ends it and leaves its directory. */
+  async end(signal: NodeJS.Signals): Promise<void> {
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
+    await new Promise((resolve) => {
+      this.child.once('exit', resolve);
+      this.child.kill(signal);
+    });
   }
 
   async stop(): Promise<void> {
-    await new Promise((resolve) => {
-      this.child.once('exit', resolve);
-      this.child.kill('SIGKILL');
-    });
+    await this.end('SIGKILL');
     rmSync(this.directory, { recursive: true, force: true });
   }
 }
