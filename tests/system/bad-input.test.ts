@@ -54,6 +54,8 @@ const cases: readonly Case[] = [
       body(peer, grpcMessage(put(1_572_864)));
     },
     expected: status(3, 'etcdserver: request is too large'),
+    // The frames do not wait for etcd's window, which it may hold against them.
+    old: 'overlooked',
     silent: true,
   },
   {
