@@ -17,6 +17,7 @@ import {
   viewOf,
 } from '../wal-format';
 import type { WalFile } from './disk';
+import { obsoleteSegments } from './compaction';
 import { EntryCache, ReadBackCache } from './entry-cache';
 import { LogIndex, type LogRow, TermRuns } from './log-index';
 import { type ActiveSegment, type Segment, openSegments, segmentName } from './segments';
@@ -103,6 +104,9 @@ export class Wal implements LogStorage {
   private readonly loading = new Set<number>();
   /** Counts truncations, so that what was read from disk before one is not taken for what is there after it. */
   private truncations = 0;
+  /** The newest segment that a sync has finished in. */
+  private syncedSegment = 0;
+  private removing: Promise<void> | undefined;
   private closing = false;
   private onIdle: (() => void) | undefined;
 
@@ -178,6 +182,35 @@ export class Wal implements LogStorage {
     this.pending.configuration = marker;
   }
 
+  /**
+   * What the log would begin with after `compact(index)`; undefined: nothing would go. What the entries before it said of
+   * the members must be stored elsewhere by then.
+   */
+  firstIndexAfterCompaction(index: number): number | undefined {
+    // A read under way holds a segment's file open.
+    if (this.removing !== undefined || this.closing || this.loading.size > 0) return undefined;
+    const obsolete = obsoleteSegments([...this.segments.values()], this.syncedSegment, index);
+    return obsolete === undefined ? undefined : Math.max(this.first, obsolete.next.metadata.previousIndex + 1);
+  }
+
+  /** Removes whole segments that hold nothing behind `index`, which the store must have made durable. Does not wait. */
+  compact(index: number): void {
+    const first = this.firstIndexAfterCompaction(index);
+    const obsolete = obsoleteSegments([...this.segments.values()], this.syncedSegment, index);
+    if (first === undefined || obsolete === undefined) return;
+    if (first > this.first) this.baseTerm = this.term(first - 1) ?? obsolete.next.metadata.previousTerm;
+    this.first = first;
+    this.index.dropSegmentsBefore(obsolete.next.number);
+    this.removing = this.remove(obsolete.gone);
+  }
+
+  /** Bytes of the segments that are begun. */
+  get bytesOnDisk(): number {
+    let bytes = 0;
+    for (const { file } of this.segments.values()) bytes += file.size;
+    return bytes;
+  }
+
   /** Writes what is left, waits for the sync under way and closes the files. */
   async close(): Promise<void> {
     this.closing = true;
@@ -189,6 +222,7 @@ export class Wal implements LogStorage {
       });
     }
     await this.preparing;
+    await this.removing;
     for (const segment of this.segments.values()) segment.file.close();
     this.spare?.file.close();
   }
@@ -214,6 +248,7 @@ export class Wal implements LogStorage {
     this.stats.syncs += 1;
     observe(this.stats.syncSeconds, (this.options.now() - started) / 1000);
     this.syncStartedAt = undefined;
+    this.syncedSegment = (this.active as ActiveSegment).number; // the write was into it
     if (this.spare === undefined && this.preparing === undefined) this.prepareNext();
     if (!this.closing) this.onPersisted(number);
     // onPersisted may have appended and so begun the next write already.
@@ -327,6 +362,21 @@ export class Wal implements LogStorage {
   private async prepare(number: number, bytes: number): Promise<void> {
     await this.options.disk.prepare(segmentName(number), bytes);
     this.spare = { number, file: this.options.disk.open(segmentName(number)) };
+  }
+
+  /** One by one from the oldest, each synced, so that a crash never leaves a gap. */
+  private async remove(gone: readonly Segment[]): Promise<void> {
+    try {
+      for (const segment of gone) {
+        this.segments.delete(segment.number);
+        segment.file.close();
+        await this.options.disk.remove([segmentName(segment.number)]);
+      }
+    } catch (error) {
+      this.options.onWarning('cannot remove old WAL segments', { error: asError(error).message });
+    } finally {
+      this.removing = undefined;
+    }
   }
 
   // --- reading back
