@@ -20,6 +20,7 @@ import {
   handleHeartbeatReply,
   handleSnapshot,
   heardLeader,
+  installSnapshot,
 } from './replication';
 import { becomeFollower } from './roles';
 import { RaftState } from './state';
@@ -36,6 +37,7 @@ import type {
   RaftCore,
   Ready,
   Role,
+  SnapshotMetadata,
   Term,
   TransferResult,
 } from './types';
@@ -143,6 +145,10 @@ export class Raft implements RaftCore {
     if (index >= log.firstIndex && !log.matches(index, term)) return false;
     log.commitTo(index);
     return true;
+  }
+
+  installSnapshot(snapshot: SnapshotMetadata): void {
+    installSnapshot(this.state, snapshot);
   }
 
   reportUnreachable(id: NodeId): void {

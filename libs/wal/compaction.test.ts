@@ -105,7 +105,13 @@ test('the segment before one that no sync has finished in stays, since it may be
   const segments = disk.files.size;
   // Fills the segment and begins the next one with a write that does not end.
   ready += 1;
-  wal.append({ number: ready, mustSync: true, entries: [entry(7, 1, 8000)], hardState: undefined, snapshot: undefined });
+  wal.append({
+    number: ready,
+    mustSync: true,
+    entries: [entry(7, 1, 8000)],
+    hardState: undefined,
+    snapshot: undefined,
+  });
   wal.compact(6);
   expect([wal.firstIndex, disk.files.size]).toEqual([1, segments]);
   disk.crash(() => false);
