@@ -103,6 +103,7 @@ export function memberConfig(values: FlagValues): MemberConfig {
       snapshotCatchupEntries: v.int('snapshot-catchup-entries'),
       compactionBatchLimit: v.int('compaction-batch-limit'),
       watchMemoryMaxBytes: v.int('watch-memory-max-bytes'),
+      walSegmentBytes: walSegmentBytes(v),
     },
     keepalive: {
       minTimeMs: v.ms('grpc-keepalive-min-time'),
@@ -130,6 +131,14 @@ export function memberConfig(values: FlagValues): MemberConfig {
     log: { level: logLevel(v), format: oneOf(v, 'log-format', ['json', 'console']) },
     warnings,
   };
+}
+
+/** Small segments are for tests of what happens when there are many. */
+function walSegmentBytes(v: Values): number {
+  const bytes = v.int('wal-segment-bytes');
+  if (bytes < 16 * 1024 || bytes > 1024 ** 3)
+    throw new ConfigError(`--wal-segment-bytes must be from 16384 to 1073741824 (is ${bytes})`);
+  return bytes;
 }
 
 /** A bus that is not built yet must not look as if it were in use. */

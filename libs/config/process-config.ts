@@ -86,6 +86,7 @@ export interface ProcessConfig {
     readonly snapshotCatchupEntries: number;
     readonly compactionBatchLimit: number;
     readonly watchMemoryMaxBytes: number;
+    readonly walSegmentBytes: number;
   };
   readonly keepalive: { readonly minTimeMs: number; readonly intervalMs: number; readonly timeoutMs: number };
   readonly raft: { readonly preVote: boolean; readonly strictReconfigCheck: boolean };

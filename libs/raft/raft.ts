@@ -147,8 +147,8 @@ export class Raft implements RaftCore {
     return true;
   }
 
-  installSnapshot(snapshot: SnapshotMetadata): void {
-    installSnapshot(this.state, snapshot);
+  installSnapshot(snapshot: SnapshotMetadata): boolean {
+    return installSnapshot(this.state, snapshot);
   }
 
   reportUnreachable(id: NodeId): void {

@@ -233,28 +233,30 @@ export function handleSnapshot(state: RaftState, message: Message): void {
 
 /**
  * A snapshot that the host has received whole and whose store is durable. It replaces the log only where the log does not
- * already hold that entry: what is behind it may be acknowledged.
+ * already hold that entry: what is behind it may be acknowledged. True: the log was replaced.
  */
-function adoptSnapshot(state: RaftState, snapshot: SnapshotMetadata): void {
+function adoptSnapshot(state: RaftState, snapshot: SnapshotMetadata): boolean {
   const { log } = state;
-  if (snapshot.index <= log.commit) return;
+  if (snapshot.index <= log.commit) return false;
   if (log.matches(snapshot.index, snapshot.term)) {
     log.commitTo(snapshot.index);
-    return;
+    return false;
   }
   state.adoptSnapshot(snapshot);
   state.persistence.truncatedFrom(0);
+  return true;
 }
 
 /**
  * The host's store stands at this snapshot, however it came there. What it holds was committed, so it counts whoever leads
  * now; the leader is told, since it may wait for it.
  */
-export function installSnapshot(state: RaftState, snapshot: SnapshotMetadata): void {
+export function installSnapshot(state: RaftState, snapshot: SnapshotMetadata): boolean {
   if (snapshot.term > state.term) becomeFollower(state, snapshot.term, NO_NODE);
   const isNew = snapshot.index > state.log.commit && !state.log.matches(snapshot.index, snapshot.term);
   invariant(!isNew || !state.isLeader, () => `a leader lacks the committed entry ${snapshot.index}`);
   if (isNew && state.role !== 'follower') becomeFollower(state, state.term, NO_NODE);
-  adoptSnapshot(state, snapshot);
+  const isReplaced = adoptSnapshot(state, snapshot);
   if (state.leader !== NO_NODE && !state.isLeader) acknowledge(state, state.leader, state.log.commit);
+  return isReplaced;
 }

@@ -106,6 +106,9 @@ export class Wal implements LogStorage {
   private truncations = 0;
   /** The newest segment that a sync has finished in. */
   private syncedSegment = 0;
+  private writtenConfiguration = 0;
+  /** Index of the configuration that is on disk for certain. */
+  syncedConfiguration = 0;
   private removing: Promise<void> | undefined;
   private closing = false;
   private onIdle: (() => void) | undefined;
@@ -160,6 +163,8 @@ export class Wal implements LogStorage {
   append(work: WalAppend): void {
     const { pending } = this;
     const { entries } = work;
+    // What waits belongs to the log that the snapshot replaces; behind its record it would replace the snapshot.
+    if (work.snapshot !== undefined) Object.assign(pending, { runs: [], bytes: 0, configuration: undefined });
     const first = entries[0];
     if (first !== undefined) {
       const run = pending.runs[pending.runs.length - 1];
@@ -248,6 +253,7 @@ export class Wal implements LogStorage {
     this.stats.syncs += 1;
     observe(this.stats.syncSeconds, (this.options.now() - started) / 1000);
     this.syncStartedAt = undefined;
+    this.syncedConfiguration = this.writtenConfiguration;
     this.syncedSegment = (this.active as ActiveSegment).number; // the write was into it
     if (this.spare === undefined && this.preparing === undefined) this.prepareNext();
     if (!this.closing) this.onPersisted(number);
@@ -275,6 +281,7 @@ export class Wal implements LogStorage {
     const batch = encodeBatch(content, place, this.options.checksum, this.allocate);
     active.file.write(batch.bytes, active.offset, this.options.fsync, done);
     if (pending.snapshot !== undefined) this.beginBehind(pending.snapshot);
+    this.writtenConfiguration = this.configuration?.index ?? 0;
     for (const written of batch.written) this.note(written, active);
     active.offset += batch.bytes.length;
     active.batches += 1;
@@ -477,7 +484,9 @@ export class Wal implements LogStorage {
       const marker = readConfiguration(record.payload);
       if (marker === undefined) throw badRecord(segment, record);
       state.configuration = marker;
-      if (record.type === RecordType.Snapshot) this.beginBehind(marker);
+      if (record.type !== RecordType.Snapshot) return;
+      this.beginBehind(marker);
+      state.confEntries = [];
     } else if (record.type !== RecordType.Metadata) {
       throw badRecord(segment, record);
     }

@@ -52,6 +52,7 @@ async function setUp(now: () => number = () => 0): Promise<Setup> {
     readConfirmed: () => log.push('read'),
     readsDropped: () => log.push('dropped'),
     leadershipChanged: () => undefined,
+    stepsOf: () => [],
     configurationChanged: () => log.push('configuration'),
     afterTurn: () => log.push(`deliverable ${consensus.deliverable}`),
   };

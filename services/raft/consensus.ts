@@ -1,5 +1,6 @@
 import {
   type ConfState,
+  type ConfStep,
   EntryType,
   type LogEntry,
   type Message,
@@ -11,7 +12,7 @@ import {
   type SoftState,
 } from '../../libs/raft';
 import type { Wal } from '../../libs/wal';
-import { confSteps, readConfChange } from './conf-changes';
+import { readConfChange } from './conf-changes';
 import type { RaftStats } from './stats';
 import type { ConfChange } from '../../proto/gen/hexad';
 
@@ -25,6 +26,8 @@ export interface ConsensusEvents {
   readConfirmed(states: readonly ReadState[]): void;
   readsDropped(contexts: readonly number[]): void;
   leadershipChanged(state: SoftState): void;
+  /** What a committed configuration entry does, if it is not without effect. */
+  stepsOf(index: number, change: ConfChange | undefined): readonly ConfStep[];
   configurationChanged(conf: ConfState, change: ConfChange | undefined): void;
   /** After the core's work: commit and persisted index are what they will be. */
   afterTurn(): void;
@@ -155,7 +158,7 @@ export class Consensus {
 
   private applyConf(entry: LogEntry): void {
     const change = readConfChange(entry.data);
-    const conf = this.core.applyConfChange(entry.index, confSteps(change));
+    const conf = this.core.applyConfChange(entry.index, this.events.stepsOf(entry.index, change));
     this.wal.setConfiguration({ index: entry.index, term: entry.term, conf });
     this.events.configurationChanged(conf, change);
   }

@@ -1,17 +1,21 @@
 import type { ProcessConfig } from '../../libs/config';
 import { Errors, type CatalogueError } from '../../libs/errors';
-import type { Logger } from '../../libs/process';
+import { type Logger, parseAddress, type DataProcessContext } from '../../libs/process';
 import type { ConfState, NodeId, SoftState } from '../../libs/raft';
-import type { StreamHandler, UnaryCall } from '../../libs/rpc';
+import { INTERNAL_MESSAGE_BYTES_MAX } from '../../libs/limits';
+import { type Channel, connect, type StreamHandler, type UnaryCall } from '../../libs/rpc';
 import type { Tracing } from '../../libs/telemetry';
 import type { Wal } from '../../libs/wal';
 import {
   type ConfChange,
+  ConfChangeType,
   decodeRaftMoveLeaderRequest,
   encodePeerBatch,
+  encodePeerMembersResponse,
   encodeRaftMoveLeaderResponse,
+  type StoreSnapshot,
 } from '../../proto/gen/hexad';
-import type { RaftSettings } from './config';
+import type { PeerMember, RaftSettings } from './config';
 import { bestSuccessor, Consensus } from './consensus';
 import { Deliver } from './deliver';
 import type { MemberBook } from './conf-changes';
@@ -19,10 +23,14 @@ import type { Opened } from './open';
 import { peerClientTls } from './peers/peer-address';
 import { PeerEncoder } from './peers/peer-codec';
 import { PeerSet } from './peers/peer-set';
-import { peerHandler } from './peers/peer-server';
+import { peerHandler, type PeerServerOptions, refusalOfHello, REMOVED } from './peers/peer-server';
 import { Proposals } from './proposals';
 import { Reads } from './reads';
 import { Relay } from './relay';
+import { InstalledSnapshots } from './snapshots/installed';
+import { StreamReceiver } from './snapshots/receiver';
+import { LogRetention } from './snapshots/retention';
+import { SnapshotSender } from './snapshots/sender';
 import { createStats } from './stats';
 import { StatusFeed } from './status';
 import { ProposalTraces } from './traces';
@@ -46,11 +54,17 @@ export class RaftHost {
   readonly status: StatusFeed;
   readonly relay: Relay;
   readonly servePeers: StreamHandler;
+  readonly streams: StreamReceiver;
 
   private readonly consensus: Consensus;
   private readonly peers: PeerSet;
   private readonly wal: Wal;
   private readonly book: MemberBook;
+  /** Who was there when this member joined; counts until the log says who is. */
+  private readonly hints: readonly PeerMember[];
+  private readonly snapshots: SnapshotSender;
+  private readonly installed: InstalledSnapshots;
+  private readonly retention: LogRetention;
   /** Reply streams with something to send at the end of the turn. */
   private readonly dirty = new Set<{ flush(): void }>();
   private readonly refusalsLogged = new Map<string, number>();
@@ -63,15 +77,17 @@ export class RaftHost {
     private readonly settings: RaftSettings,
     opened: Opened,
     private readonly logger: Logger,
-    fatal: (error: unknown) => never,
+    private readonly endings: Pick<DataProcessContext, 'fatal' | 'removed'>,
     tracing: Tracing,
   ) {
-    const { wal, core, book, nonce } = opened;
+    const { wal, core, book, nonce, membersFile } = opened;
+    const { fatal } = endings;
     const { stats, dirty } = this;
     const { limits } = settings;
     const now = (): number => performance.now();
     this.wal = wal;
     this.book = book;
+    this.hints = opened.hints;
     this.peers = new PeerSet(settings.memberId, {
       engine: config.rpcEngine,
       queueBytes: limits.queueBytes,
@@ -81,13 +97,50 @@ export class RaftHost {
       hello: (to) => encodePeerBatch({ hello: { clusterId: settings.clusterId, from: settings.memberId, to, nonce } }),
       onLost: (id) => this.peerLost(id),
       onConnected: () => this.peerConnected(),
-      onRefused: (id, url, reason) => this.logRefusal(`peer ${id.toString(16)} at ${url}`, reason.message),
+      onSnapshot: (id) => this.snapshots.begin(id),
+      onRefused: (id, url, reason) => {
+        if (reason.message === REMOVED.message) this.leave(reason.message);
+        this.logRefusal(`peer ${id.toString(16)} at ${url}`, reason.message);
+      },
     });
     const { peers } = this;
     this.consensus = new Consensus(core, wal, this.events(), stats, fatal);
     const { consensus } = this;
     const shared = { consensus, limits, stats, now, dirty };
-    this.deliver = new Deliver({ consensus, wal, settings, stats, fatal });
+    const schedule = (): void => consensus.schedule();
+    const onReplaced = (conf: ConfState): void => this.membersChanged(conf);
+    this.installed = new InstalledSnapshots({ core, book, membersFile, onReplaced, schedule });
+    const recordInstalled = (snapshot: StoreSnapshot): boolean => this.installed.record(snapshot);
+    this.deliver = new Deliver({ consensus, wal, settings, stats, fatal, recordInstalled });
+    const durableIndex = (): number => this.deliver.durableIndex;
+    const copying = { limits, logger, now, connectToStorage: storageConnector(config) };
+    this.snapshots = new SnapshotSender({
+      ...copying,
+      clusterId: settings.clusterId,
+      memberId: settings.memberId,
+      durableIndex,
+      connectTo: (id) => peers.get(id)?.connect(),
+      report: (id, ok) => {
+        core.reportSnapshot(id, ok);
+        schedule();
+      },
+    });
+    this.streams = new StreamReceiver({
+      ...copying,
+      refusalOf: (hello) => refusalOfHello(this.helloChecks, hello),
+      isRecorded: (index) => core.commit >= index && core.persistedIndex >= index,
+    });
+    this.retention = new LogRetention({
+      core,
+      wal,
+      book,
+      membersFile,
+      limits,
+      logger,
+      durableIndex,
+      keepFrom: () => this.snapshots.keepFrom,
+      isConnected: (id) => peers.get(id)?.isConnected === true,
+    });
     this.traces = new ProposalTraces(tracing);
     this.proposals = new Proposals({ ...shared, peers, traces: this.traces, backlog: () => this.deliver.backlog() });
     this.reads = new Reads(shared);
@@ -98,7 +151,7 @@ export class RaftHost {
 
   /** Begins to tick. A sole voter campaigns at once. */
   start(): void {
-    this.peers.update(this.book.members);
+    this.peers.update(this.knownMembers());
     const { core } = this.consensus;
     const { voters } = core.confState;
     this.logger.info(
@@ -145,6 +198,8 @@ export class RaftHost {
   async stop(): Promise<void> {
     clearInterval(this.ticker);
     this.consensus.stop();
+    this.snapshots.close();
+    this.streams.close();
     this.peers.close();
     await this.wal.close();
   }
@@ -176,9 +231,11 @@ export class RaftHost {
       readConfirmed: (states) => this.reads.confirmed(states),
       readsDropped: (contexts) => this.reads.dropped(contexts),
       leadershipChanged: (state) => this.leadershipChanged(state),
+      stepsOf: (index, change) => (index <= this.book.index ? [] : this.book.apply(index, change)),
       configurationChanged: (conf, change) => this.configurationChanged(conf, change),
       afterTurn: () => {
         this.deliver.send();
+        this.streams.afterTurn();
         this.traces.committed(this.consensus.core.commit);
         this.status.update();
         this.flushReplies();
@@ -192,14 +249,16 @@ export class RaftHost {
   }
 
   private peerServer(fatal: (error: unknown) => never): StreamHandler {
-    const { memberId, clusterId } = this.settings;
     return peerHandler({
-      memberId,
-      clusterId,
+      ...this.helloChecks,
       stats: this.stats,
       fatal,
       onMessages: (from, messages) => {
-        for (const message of messages) if (message.from === from) this.consensus.core.step(message);
+        const takesEntries = !this.retention.isFull;
+        for (const message of messages) {
+          if (message.from !== from) continue;
+          if (takesEntries || message.entries.length === 0) this.consensus.core.step(message);
+        }
         this.consensus.schedule();
       },
       onExtras: (from, batch) => {
@@ -213,6 +272,19 @@ export class RaftHost {
     });
   }
 
+  private get helloChecks(): Pick<PeerServerOptions, 'memberId' | 'clusterId' | 'wasRemoved'> {
+    const { memberId, clusterId } = this.settings;
+    return { memberId, clusterId, wasRemoved: (id) => this.book.wasRemoved(id) };
+  }
+
+  /** Who the cluster is, for a member that is to join. */
+  readonly members = (call: UnaryCall): void => {
+    const { members, removed } = this.book;
+    const { clusterId } = this.settings;
+    const list = members.map(({ id, name, peerUrls, isLearner }) => ({ id, name, peerUrls: [...peerUrls], isLearner }));
+    call.reply(encodePeerMembersResponse({ clusterId, members: list, removed: [...removed] }));
+  };
+
   private tick(): void {
     this.consensus.core.tick();
     const target = this.consensus.handOverIfStalled(this.settings.electionMs);
@@ -221,6 +293,8 @@ export class RaftHost {
     this.proposals.retryHeld();
     this.reads.tick();
     this.relay.tick();
+    this.snapshots.tick();
+    this.retention.tick();
     this.endTransfers();
     this.consensus.schedule();
   }
@@ -240,13 +314,41 @@ export class RaftHost {
     this.stats.leaderChanges += 1;
     this.logger.info({ leader: leader.toString(16), role, term }, leader === 0n ? 'lost leader' : 'elected leader');
     this.endTransfers();
-    if (role !== 'leader') this.traces.leadershipLost();
+    if (role !== 'leader') {
+      this.traces.leadershipLost();
+      this.leaveIfRemoved();
+    }
     this.proposals.retryHeld();
   }
 
   private configurationChanged(conf: ConfState, change: ConfChange | undefined): void {
-    this.book.apply(change);
-    this.peers.update(this.book.members);
+    if (change?.type === ConfChangeType.CONF_REMOVE) this.snapshots.forget(change.nodeId);
+    this.membersChanged(conf);
+    this.leaveIfRemoved();
+  }
+
+  /** A member that joins answers the others before the log has told it of them. */
+  private knownMembers(): readonly PeerMember[] {
+    const { book, settings } = this;
+    const known = new Set(book.members.map(({ id }) => id));
+    if (known.has(settings.memberId)) return book.members;
+    const hinted = this.hints.filter(({ id }) => !known.has(id) && !book.wasRemoved(id));
+    return [...book.members, ...hinted];
+  }
+
+  /** A leader that removed itself leads on until another has taken over (the core sees to that). */
+  private leaveIfRemoved(): void {
+    if (!this.book.wasRemoved(this.settings.memberId) || this.consensus.isLeader) return;
+    // Two turns later, so that what told of it is answered.
+    setImmediate(() => setImmediate(() => this.leave(REMOVED.message)));
+  }
+
+  private leave(reason: string): never {
+    return this.endings.removed(reason);
+  }
+
+  private membersChanged(conf: ConfState): void {
+    this.peers.update(this.knownMembers());
     this.logger.info({ voters: conf.voters.map((id) => id.toString(16)) }, 'the configuration has changed');
   }
 
@@ -279,4 +381,9 @@ export class RaftHost {
     this.refusalsLogged.set(key, now);
     this.logger.warn({ peer: who, error: reason }, 'peer link failed');
   }
+}
+
+function storageConnector(config: ProcessConfig): () => Channel {
+  const options = { engine: config.rpcEngine, maxReceiveBytes: INTERNAL_MESSAGE_BYTES_MAX };
+  return () => connect(parseAddress(config.addresses.storage), options);
 }

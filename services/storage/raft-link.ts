@@ -2,7 +2,13 @@ import { INTERNAL_MESSAGE_BYTES_MAX } from '../../libs/limits';
 import type { Store } from '../../libs/mvcc';
 import type { Logger } from '../../libs/process';
 import { type Channel, createLink, type Link } from '../../libs/rpc';
-import { decodeDeliverBatch, encodeDeliverAck, type LogEntry, RAFT_PATHS } from '../../proto/gen/hexad';
+import {
+  decodeDeliverBatch,
+  encodeDeliverAck,
+  type LogEntry,
+  RAFT_PATHS,
+  type StoreSnapshot,
+} from '../../proto/gen/hexad';
 import { limits } from './limits';
 import type { Identity } from './state/ids';
 
@@ -15,6 +21,9 @@ export interface RaftLinkOptions {
   readonly identity: Identity;
   /** Whether the store has been told whose it is: an empty store joins whatever raft says it is part of. */
   readonly isEmpty: () => boolean;
+  /** The store came from another member, which raft must have recorded before it delivers anything. */
+  readonly installed: StoreSnapshot | undefined;
+  readonly clearInstalled: () => void;
   readonly logger: Logger;
   readonly fatal: (error: unknown) => never;
   /** A new stream: entries not applied by now will come again. */
@@ -29,9 +38,11 @@ export class RaftLink {
   private paused = false;
   private sentApplied = 0;
   private sentDurable = 0;
+  private installed: StoreSnapshot | undefined;
 
   constructor(private readonly options: RaftLinkOptions) {
     const { channel, logger } = options;
+    this.installed = options.installed;
     this.link = createLink({
       channel,
       path: RAFT_PATHS.Deliver,
@@ -81,6 +92,7 @@ export class RaftLink {
       durableIndex: durable.index,
       appliedTerm: applied.term,
       ...(this.options.isEmpty() ? {} : { clusterId, memberId }),
+      installed: this.installed,
     });
   }
 
@@ -91,6 +103,11 @@ export class RaftLink {
       const { clusterId, memberId } = batch;
       if (clusterId !== 0n && (clusterId !== identity.clusterId || memberId !== identity.memberId)) {
         throw new Error(`raft is member ${hex(memberId)} of cluster ${hex(clusterId)}, the store is not`);
+      }
+      if (this.installed !== undefined) {
+        // Raft delivers, so its WAL has the snapshot.
+        this.options.clearInstalled();
+        this.installed = undefined;
       }
       this.options.onEntries(batch.entries, batch.commitIndex);
     } catch (error) {

@@ -1,7 +1,7 @@
 import { Errors, GrpcCode, type RpcError } from '../../../libs/errors';
 import type { Message, NodeId } from '../../../libs/raft';
 import type { StreamCall, StreamHandler } from '../../../libs/rpc';
-import { decodePeerBatch, type PeerBatch } from '../../../proto/gen/hexad';
+import { decodePeerBatch, type PeerBatch, type PeerHello } from '../../../proto/gen/hexad';
 import type { RaftStats } from '../stats';
 
 export interface PeerServerOptions {
@@ -12,8 +12,16 @@ export interface PeerServerOptions {
   /** Everything else that a batch holds. */
   onExtras(from: NodeId, batch: PeerBatch): void;
   onRefused(remote: string, reason: string): void;
+  /** The member was in the cluster and was taken out of it. */
+  wasRemoved(id: NodeId): boolean;
   readonly fatal: (error: unknown) => never;
 }
+
+/** What a member that was removed is told by the others; it ends then. */
+export const REMOVED: RpcError = {
+  code: GrpcCode.FailedPrecondition,
+  message: 'the member has been permanently removed from the cluster',
+};
 
 const NO_HELLO: RpcError = { code: GrpcCode.InvalidArgument, message: 'a peer stream begins with a hello' };
 const MALFORMED: RpcError = { code: GrpcCode.InvalidArgument, message: 'malformed peer message' };
@@ -27,7 +35,7 @@ export function peerHandler(options: PeerServerOptions): StreamHandler {
       const batch = read(bytes);
       if (batch === undefined) return refuse(options, call, MALFORMED);
       if (from === undefined) {
-        const refusal = checkHello(options, batch);
+        const refusal = batch.hello === undefined ? NO_HELLO : refusalOfHello(options, batch.hello);
         if (refusal !== undefined) return refuse(options, call, refusal);
         from = batch.hello?.from ?? 0n;
       }
@@ -49,11 +57,15 @@ function read(bytes: Uint8Array): PeerBatch | undefined {
   }
 }
 
-function checkHello({ memberId, clusterId }: PeerServerOptions, { hello }: PeerBatch): RpcError | undefined {
-  if (hello === undefined || hello.from === 0n || hello.from === memberId) return NO_HELLO;
+/** Why a stream that begins like this is not taken. */
+export function refusalOfHello(
+  { memberId, clusterId, wasRemoved }: Pick<PeerServerOptions, 'memberId' | 'clusterId' | 'wasRemoved'>,
+  hello: Pick<PeerHello, 'clusterId' | 'from' | 'to'>,
+): RpcError | undefined {
+  if (hello.from === 0n || hello.from === memberId) return NO_HELLO;
   if (hello.clusterId !== clusterId) return Errors.ClusterIDMismatch;
   if (hello.to !== memberId) return Errors.MemberNotFound;
-  return undefined;
+  return wasRemoved(hello.from) ? REMOVED : undefined;
 }
 
 function refuse(options: PeerServerOptions, call: StreamCall, error: RpcError): void {

@@ -75,6 +75,7 @@ export function testConfig(
       snapshotCatchupEntries: 5_000,
       compactionBatchLimit: 1000,
       watchMemoryMaxBytes: 0,
+      walSegmentBytes: 64 * 1024 * 1024,
     },
     keepalive: { minTimeMs: 0, intervalMs: 0, timeoutMs: 0 },
     raft: { preVote: true, strictReconfigCheck: true },
