@@ -157,3 +157,46 @@ test('on a real file system the files are gone', async () => {
   await again.close();
   rmSync(path, { recursive: true });
 });
+
+test('on a full disk terms and votes go on being recorded in what is kept free for them', async () => {
+  const disk = new MemoryDisk();
+  let now = 0;
+  const wal = new Wal(walOptions(disk, { ...SMALL, now: () => now }));
+  await wal.bootstrap(bootstrapOfThree);
+  await fill(wal, 4);
+  disk.prepareError = new Error('ENOSPC');
+  while (!wal.isShort) await fill(wal, wal.lastIndex + 1);
+  const sizes = [...disk.files.values()].map(({ size }) => size);
+  for (let term = 2; term < 10; term += 1) {
+    ready += 1;
+    const state = hardState(term, 3, 0xa1n);
+    wal.append({ number: ready, mustSync: true, entries: [], hardState: state, snapshot: undefined });
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  // No file has grown, and the votes are there after a crash.
+  expect([...disk.files.values()].map(({ size }) => size)).toEqual(sizes);
+  disk.crash(() => false);
+  expect(new Wal(walOptions(disk, SMALL)).recovered?.hardState).toMatchObject({ term: 9, vote: 0xa1n });
+  disk.prepareError = undefined;
+  now = 10_000;
+  wal.prepareAgain();
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(wal.isShort).toBe(false);
+});
+
+test('entries that wait when a snapshot takes their place are not written behind it', async () => {
+  const disk = new MemoryDisk();
+  const wal = await newWal(disk);
+  await fill(wal, 10);
+  disk.holdSyncs = true;
+  const work = { mustSync: true, hardState: undefined, snapshot: undefined };
+  wal.append({ ...work, number: 1_001, entries: [entry(11, 1)] });
+  wal.append({ ...work, number: 1_002, entries: [entry(12, 1), entry(13, 1)] });
+  const { conf } = bootstrapOfThree.configuration;
+  wal.append({ ...work, number: 1_003, entries: [], snapshot: { index: 500, term: 2, conf } });
+  wal.append({ ...work, number: 1_004, entries: entries(501, 503, 2) });
+  while (disk.waiting.length > 0) disk.releaseSyncs();
+  expect([wal.firstIndex, wal.lastIndex]).toEqual([501, 503]);
+  const again = new Wal(walOptions(disk, SMALL));
+  expect([again.firstIndex, again.lastIndex, again.term(500)]).toEqual([501, 503, 2]);
+});

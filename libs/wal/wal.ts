@@ -36,6 +36,8 @@ import {
 const READ_BACK_BYTES = 1024 * 1024;
 /** A prepared segment that could not be made (disk full) is tried again no sooner than this. */
 const SPARE_RETRY_MS = 5_000;
+/** Kept free in the last segment while no other can be prepared: terms and votes must go on being recorded. */
+const RESERVE_BYTES = 1024 * 1024;
 /** etcd's buckets of etcd_disk_wal_fsync_duration_seconds: 1 ms × 2^i. */
 const SYNC_BOUNDS = Array.from({ length: 14 }, (_, i) => 0.001 * 2 ** i);
 
@@ -209,6 +211,21 @@ export class Wal implements LogStorage {
     this.removing = this.remove(obsolete.gone);
   }
 
+  /**
+   * True while the disk is full and what is left of the last segment is needed for terms and votes: no entries should be
+   * appended until it is false again. (Those that are, all the same, are written as long as there is room.)
+   */
+  get isShort(): boolean {
+    const { active, spare, spareRetryAt } = this;
+    if (spare !== undefined || spareRetryAt === 0 || active === undefined) return false;
+    return active.offset + Math.min(RESERVE_BYTES, active.file.size / 4) > active.file.size;
+  }
+
+  /** Tries again to prepare a segment; to be called from time to time while there is none. */
+  prepareAgain(): void {
+    if (this.spare === undefined && this.preparing === undefined && this.spareRetryAt > 0) this.prepareNext();
+  }
+
   /** Bytes of the segments that are begun. */
   get bytesOnDisk(): number {
     let bytes = 0;
@@ -357,6 +374,7 @@ export class Wal implements LogStorage {
     this.preparing = this.prepare(number, this.options.segmentBytes).then(
       () => {
         this.preparing = undefined;
+        this.spareRetryAt = 0;
       },
       (error: unknown) => {
         this.preparing = undefined;
