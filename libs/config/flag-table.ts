@@ -190,7 +190,7 @@ const FEATURES: readonly Row[] = [
 ];
 
 const UNSAFE: readonly Row[] = [
-  ['force-new-cluster', 'bool', 'false', 'refused', 'Start a cluster of this member alone from its data.'],
+  ['force-new-cluster', 'bool', 'false', 'used', 'Start a cluster of this member alone from its data.'],
   ['unsafe-no-fsync', 'bool', 'false', 'refused', 'Do not sync. Hexad always does.'],
 ];
 

@@ -110,7 +110,11 @@ export function memberConfig(values: FlagValues): MemberConfig {
       intervalMs: v.ms('grpc-keepalive-interval'),
       timeoutMs: v.ms('grpc-keepalive-timeout'),
     },
-    raft: { preVote: v.bool('pre-vote'), strictReconfigCheck: v.bool('strict-reconfig-check') },
+    raft: {
+      preVote: v.bool('pre-vote'),
+      strictReconfigCheck: v.bool('strict-reconfig-check'),
+      forceNewCluster: v.bool('force-new-cluster'),
+    },
     auth: { token: v.text('auth-token'), bcryptCost: bcryptCost(v) },
     http: {
       enableGateway: v.bool('enable-grpc-gateway'),

@@ -21,6 +21,9 @@ export interface RaftSettings {
   readonly initialElectionTickAdvance: boolean;
   readonly preVote: boolean;
   readonly fsync: boolean;
+  readonly strictReconfigCheck: boolean;
+  /** Forget the other members, whatever they say. */
+  readonly forceNewCluster: boolean;
   readonly limits: RaftLimits;
 }
 
@@ -77,6 +80,8 @@ export function raftSettings(config: ProcessConfig): RaftSettings {
     initialElectionTickAdvance,
     preVote: config.raft.preVote,
     fsync: !config.unsafeNoFsync,
+    strictReconfigCheck: config.raft.strictReconfigCheck,
+    forceNewCluster: config.raft.forceNewCluster,
     limits: raftLimits(electionMs, config.limits),
   };
 }
@@ -87,8 +92,8 @@ export function raftLimits(electionMs: number, configured: ProcessConfig['limits
     walSegmentBytes,
     walFirstSegmentBytes: Math.min(4 * MIB, walSegmentBytes),
     walKeepEntries: snapshotCatchupEntries,
-    walKeepBytes: 8 * walSegmentBytes,
-    walUnappliedBytes: 16 * walSegmentBytes,
+    walKeepBytes: 512 * MIB,
+    walUnappliedBytes: 1024 * MIB,
     entryCacheBytes: 64 * MIB,
     readBackBytes: 16 * MIB,
     inflightMessages: 256,

@@ -43,6 +43,8 @@ export class Consensus {
   private stopped = false;
   private persistedReady = 0;
   private lastSyncedReady = 0;
+  /** The last entry that the core has given out as committed; what it says of the members is in force. */
+  takenIndex: number;
   /** Messages that wait for the sync of Ready `after`. */
   private readonly waiting: { readonly after: number; readonly messages: readonly Message[] }[] = [];
 
@@ -53,6 +55,7 @@ export class Consensus {
     private readonly stats: RaftStats,
     private readonly fatal: (error: unknown) => never,
   ) {
+    this.takenIndex = core.commit;
     wal.onPersisted = (number) => this.persisted(number);
     wal.onLoaded = () => {
       core.entriesAvailable();
@@ -130,6 +133,7 @@ export class Consensus {
     }
     if (ready.softState !== undefined) this.events.leadershipChanged(ready.softState);
     for (const entry of ready.committed) if (entry.type === EntryType.Conf) this.applyConf(entry);
+    this.takenIndex = ready.committed.at(-1)?.index ?? this.takenIndex;
     if (ready.readStates.length > 0) this.events.readConfirmed(ready.readStates);
     if (ready.droppedReads.length > 0) this.events.readsDropped(ready.droppedReads);
   }

@@ -39,6 +39,8 @@ interface Attached {
 export class Deliver {
   private attached: Attached | undefined;
   private lastApplied: number;
+  /** Members that have published their client URLs, as storage says. */
+  started: readonly bigint[] = [];
 
   constructor(private readonly options: DeliverOptions) {
     // Until storage says how far it is, it counts as not behind.
@@ -138,6 +140,7 @@ export class Deliver {
     };
     this.attached = attached;
     this.lastApplied = appliedIndex;
+    this.started = hello.started;
     this.sendBatch(attached, []);
     this.options.consensus.schedule();
     return attached;
@@ -146,6 +149,7 @@ export class Deliver {
   private acknowledge(own: Attached, ack: DeliverAck): void {
     own.applied = ack.appliedIndex;
     own.durable = ack.durableIndex;
+    if (ack.started.length > 0) this.started = ack.started;
     if (this.attached === own) this.lastApplied = ack.appliedIndex;
   }
 

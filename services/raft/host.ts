@@ -1,9 +1,9 @@
 import type { ProcessConfig } from '../../libs/config';
 import { Errors, type CatalogueError } from '../../libs/errors';
-import { type Logger, parseAddress, type DataProcessContext } from '../../libs/process';
+import type { DataProcessContext, Logger } from '../../libs/process';
 import type { ConfState, NodeId, SoftState } from '../../libs/raft';
-import { INTERNAL_MESSAGE_BYTES_MAX } from '../../libs/limits';
-import { type Channel, connect, type StreamHandler, type UnaryCall } from '../../libs/rpc';
+import { ETCD_VERSION } from '../../libs/limits';
+import type { UnaryCall } from '../../libs/rpc';
 import type { Tracing } from '../../libs/telemetry';
 import type { Wal } from '../../libs/wal';
 import {
@@ -19,24 +19,25 @@ import type { PeerMember, RaftSettings } from './config';
 import { bestSuccessor, Consensus } from './consensus';
 import { Deliver } from './deliver';
 import type { MemberBook } from './conf-changes';
+import { ConfGuard } from './conf-guard';
 import type { Opened } from './open';
-import { peerClientTls } from './peers/peer-address';
+import { peerClientTls } from '../../libs/peer-address';
 import { PeerEncoder } from './peers/peer-codec';
 import { PeerSet } from './peers/peer-set';
-import { peerHandler, type PeerServerOptions, refusalOfHello, REMOVED } from './peers/peer-server';
+import { PeerServer, type PeerServerOptions, refusalOfHello, REMOVED } from './peers/peer-server';
 import { Proposals } from './proposals';
 import { Reads } from './reads';
 import { Relay } from './relay';
-import { InstalledSnapshots } from './snapshots/installed';
-import { StreamReceiver } from './snapshots/receiver';
-import { LogRetention } from './snapshots/retention';
-import { SnapshotSender } from './snapshots/sender';
+import { Snapshots } from './snapshots/snapshots';
 import { createStats } from './stats';
 import { StatusFeed } from './status';
 import { ProposalTraces } from './traces';
 
 /** Refusals of a peer are said in the log no more often than this. */
 const REFUSAL_LOG_MS = 10_000;
+
+/** Refuses what would be written. */
+const NO_ROOM = { entries: Number.POSITIVE_INFINITY, attached: true };
 
 interface Transfer {
   readonly target: NodeId;
@@ -53,8 +54,8 @@ export class RaftHost {
   readonly deliver: Deliver;
   readonly status: StatusFeed;
   readonly relay: Relay;
-  readonly servePeers: StreamHandler;
-  readonly streams: StreamReceiver;
+  readonly peerServer: PeerServer;
+  readonly snapshots: Snapshots;
 
   private readonly consensus: Consensus;
   private readonly peers: PeerSet;
@@ -62,9 +63,6 @@ export class RaftHost {
   private readonly book: MemberBook;
   /** Who was there when this member joined; counts until the log says who is. */
   private readonly hints: readonly PeerMember[];
-  private readonly snapshots: SnapshotSender;
-  private readonly installed: InstalledSnapshots;
-  private readonly retention: LogRetention;
   /** Reply streams with something to send at the end of the turn. */
   private readonly dirty = new Set<{ flush(): void }>();
   private readonly refusalsLogged = new Map<string, number>();
@@ -80,7 +78,7 @@ export class RaftHost {
     private readonly endings: Pick<DataProcessContext, 'fatal' | 'removed'>,
     tracing: Tracing,
   ) {
-    const { wal, core, book, nonce, membersFile } = opened;
+    const { wal, core, book, nonce } = opened;
     const { fatal } = endings;
     const { stats, dirty } = this;
     const { limits } = settings;
@@ -94,10 +92,13 @@ export class RaftHost {
       encoder: new PeerEncoder(),
       stats,
       tls: (host) => peerClientTls(config.tls.peer, host),
-      hello: (to) => encodePeerBatch({ hello: { clusterId: settings.clusterId, from: settings.memberId, to, nonce } }),
+      hello: (to) =>
+        encodePeerBatch({
+          hello: { clusterId: settings.clusterId, from: settings.memberId, to, nonce, serverVersion: ETCD_VERSION },
+        }),
       onLost: (id) => this.peerLost(id),
       onConnected: () => this.peerConnected(),
-      onSnapshot: (id) => this.snapshots.begin(id),
+      onSnapshot: (id) => this.snapshots.send(id),
       onRefused: (id, url, reason) => {
         if (reason.message === REMOVED.message) this.leave(reason.message);
         this.logRefusal(`peer ${id.toString(16)} at ${url}`, reason.message);
@@ -107,46 +108,39 @@ export class RaftHost {
     this.consensus = new Consensus(core, wal, this.events(), stats, fatal);
     const { consensus } = this;
     const shared = { consensus, limits, stats, now, dirty };
-    const schedule = (): void => consensus.schedule();
-    const onReplaced = (conf: ConfState): void => this.membersChanged(conf);
-    this.installed = new InstalledSnapshots({ core, book, membersFile, onReplaced, schedule });
-    const recordInstalled = (snapshot: StoreSnapshot): boolean => this.installed.record(snapshot);
-    this.deliver = new Deliver({ consensus, wal, settings, stats, fatal, recordInstalled });
-    const durableIndex = (): number => this.deliver.durableIndex;
-    const copying = { limits, logger, now, connectToStorage: storageConnector(config) };
-    this.snapshots = new SnapshotSender({
-      ...copying,
-      clusterId: settings.clusterId,
-      memberId: settings.memberId,
-      durableIndex,
-      connectTo: (id) => peers.get(id)?.connect(),
-      report: (id, ok) => {
-        core.reportSnapshot(id, ok);
-        schedule();
-      },
-    });
-    this.streams = new StreamReceiver({
-      ...copying,
-      refusalOf: (hello) => refusalOfHello(this.helloChecks, hello),
-      isRecorded: (index) => core.commit >= index && core.persistedIndex >= index,
-    });
-    this.retention = new LogRetention({
-      core,
-      wal,
-      book,
-      membersFile,
-      limits,
+    this.snapshots = new Snapshots({
+      config,
+      settings,
+      opened,
+      consensus,
+      peers,
       logger,
-      durableIndex,
-      keepFrom: () => this.snapshots.keepFrom,
-      isConnected: (id) => peers.get(id)?.isConnected === true,
+      now,
+      durableIndex: () => this.deliver.durableIndex,
+      onReplaced: (conf) => this.membersChanged(conf),
+      refusalOf: (hello) => refusalOfHello(this.helloChecks, hello),
     });
+    const recordInstalled = (snapshot: StoreSnapshot): boolean => this.snapshots.record(snapshot);
+    this.deliver = new Deliver({ consensus, wal, settings, stats, fatal, recordInstalled });
     this.traces = new ProposalTraces(tracing);
-    this.proposals = new Proposals({ ...shared, peers, traces: this.traces, backlog: () => this.deliver.backlog() });
+    const guard = new ConfGuard({
+      core,
+      book,
+      isStrict: settings.strictReconfigCheck,
+      now,
+      connectedSince: (id) => peers.get(id)?.connectedSince,
+    });
+    this.proposals = new Proposals({
+      ...shared,
+      peers,
+      traces: this.traces,
+      backlog: () => (this.snapshots.isFull ? NO_ROOM : this.deliver.backlog()),
+      refusalOfChange: (entry, isOwn) => guard.refusalOf(entry, isOwn),
+    });
     this.reads = new Reads(shared);
     this.status = new StatusFeed(consensus, settings);
     this.relay = new Relay({ ...shared, memberId: settings.memberId, peers });
-    this.servePeers = this.peerServer(fatal);
+    this.peerServer = this.createPeerServer(fatal);
   }
 
   /** Begins to tick. A sole voter campaigns at once. */
@@ -199,7 +193,6 @@ export class RaftHost {
     clearInterval(this.ticker);
     this.consensus.stop();
     this.snapshots.close();
-    this.streams.close();
     this.peers.close();
     await this.wal.close();
   }
@@ -235,7 +228,7 @@ export class RaftHost {
       configurationChanged: (conf, change) => this.configurationChanged(conf, change),
       afterTurn: () => {
         this.deliver.send();
-        this.streams.afterTurn();
+        this.snapshots.afterTurn();
         this.traces.committed(this.consensus.core.commit);
         this.status.update();
         this.flushReplies();
@@ -248,13 +241,14 @@ export class RaftHost {
     this.dirty.clear();
   }
 
-  private peerServer(fatal: (error: unknown) => never): StreamHandler {
-    return peerHandler({
+  private createPeerServer(fatal: (error: unknown) => never): PeerServer {
+    return new PeerServer({
       ...this.helloChecks,
+      onHello: ({ from, serverVersion }) => this.status.heardOf(from, serverVersion),
       stats: this.stats,
       fatal,
       onMessages: (from, messages) => {
-        const takesEntries = !this.retention.isFull;
+        const takesEntries = !this.snapshots.isFull;
         for (const message of messages) {
           if (message.from !== from) continue;
           if (takesEntries || message.entries.length === 0) this.consensus.core.step(message);
@@ -282,7 +276,8 @@ export class RaftHost {
     const { members, removed } = this.book;
     const { clusterId } = this.settings;
     const list = members.map(({ id, name, peerUrls, isLearner }) => ({ id, name, peerUrls: [...peerUrls], isLearner }));
-    call.reply(encodePeerMembersResponse({ clusterId, members: list, removed: [...removed] }));
+    const { started } = this.deliver;
+    call.reply(encodePeerMembersResponse({ clusterId, members: list, removed: [...removed], started }));
   };
 
   private tick(): void {
@@ -294,7 +289,6 @@ export class RaftHost {
     this.reads.tick();
     this.relay.tick();
     this.snapshots.tick();
-    this.retention.tick();
     this.endTransfers();
     this.consensus.schedule();
   }
@@ -322,7 +316,10 @@ export class RaftHost {
   }
 
   private configurationChanged(conf: ConfState, change: ConfChange | undefined): void {
-    if (change?.type === ConfChangeType.CONF_REMOVE) this.snapshots.forget(change.nodeId);
+    if (change?.type === ConfChangeType.CONF_REMOVE && this.book.wasRemoved(change.nodeId)) {
+      this.snapshots.forget(change.nodeId);
+      this.peerServer.dismiss(change.nodeId);
+    }
     this.membersChanged(conf);
     this.leaveIfRemoved();
   }
@@ -381,9 +378,4 @@ export class RaftHost {
     this.refusalsLogged.set(key, now);
     this.logger.warn({ peer: who, error: reason }, 'peer link failed');
   }
-}
-
-function storageConnector(config: ProcessConfig): () => Channel {
-  const options = { engine: config.rpcEngine, maxReceiveBytes: INTERNAL_MESSAGE_BYTES_MAX };
-  return () => connect(parseAddress(config.addresses.storage), options);
 }

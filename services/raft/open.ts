@@ -7,6 +7,7 @@ import { lockDirectory, type Logger, StartError } from '../../libs/process';
 import { createDirectoryDisk, Wal, WalError } from '../../libs/wal';
 import { MemberBook, readConfChange } from './conf-changes';
 import type { PeerMember, RaftSettings } from './config';
+import { forceNewCluster } from './force-new-cluster';
 import { MembersFile } from './members-file';
 import { createRaft, type RaftCore } from '../../libs/raft';
 
@@ -41,6 +42,7 @@ export async function openRaft(
   noteBegun(config.paths.memberDir, config);
   const book = new MemberBook();
   membersFile.load(book, wal.recovered?.configuration.index ?? 0, wal.firstIndex);
+  if (settings.forceNewCluster) await forceNewCluster(wal, book, settings, logger);
   const nonce = randomInt(1, 2 ** 48);
   return {
     wal,
@@ -93,7 +95,8 @@ function makeCore(wal: Wal, settings: RaftSettings, nonce: number, book: MemberB
   if (recovered === undefined) throw new Error('the WAL has not begun');
   const { hardState, configuration, confEntries } = recovered;
   const { limits } = settings;
-  const commit = Math.max(Math.min(hardState.commit, wal.lastIndex), configuration.index);
+  // The log was cut only behind what was committed, which the last record of the commit may not say yet.
+  const commit = Math.max(Math.min(hardState.commit, wal.lastIndex), configuration.index, wal.firstIndex - 1);
   const core = createRaft({
     id: settings.memberId,
     confState: configuration.conf,

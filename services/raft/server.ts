@@ -12,7 +12,7 @@ import { startTracing } from '../../libs/telemetry';
 import type { ProcessConfig } from '../../libs/config';
 import { PEER_PATHS, RAFT_PATHS } from '../../proto/gen/hexad';
 import { raftSettings } from './config';
-import { peerAddress, peerServerTls } from './peers/peer-address';
+import { peerAddress, peerServerTls } from '../../libs/peer-address';
 import { RaftHost } from './host';
 import { openRaft } from './open';
 
@@ -78,7 +78,7 @@ async function listenToPeers(
     });
     server.addHandlers({
       unary: { [PEER_PATHS.Members]: host.members },
-      stream: { [PEER_PATHS.Messages]: host.servePeers, [PEER_PATHS.Stream]: host.streams.serve },
+      stream: { [PEER_PATHS.Messages]: host.peerServer.serve, [PEER_PATHS.Stream]: host.snapshots.receiver.serve },
     });
     try {
       await server.listen(parsed.address);

@@ -11,6 +11,7 @@ import {
 } from '../../proto/gen/hexad';
 import { limits } from './limits';
 import type { Identity } from './state/ids';
+import type { MemberRecord } from './state/members';
 
 /** Above this much waiting for apply the delivery is held back, below a quarter of it it goes on. */
 const QUEUED_BYTES_MAX = INTERNAL_MESSAGE_BYTES_MAX / 4;
@@ -24,6 +25,8 @@ export interface RaftLinkOptions {
   /** The store came from another member, which raft must have recorded before it delivers anything. */
   readonly installed: StoreSnapshot | undefined;
   readonly clearInstalled: () => void;
+  /** Another array after each change. */
+  readonly members: () => readonly MemberRecord[];
   readonly logger: Logger;
   readonly fatal: (error: unknown) => never;
   /** A new stream: entries not applied by now will come again. */
@@ -39,6 +42,7 @@ export class RaftLink {
   private sentApplied = 0;
   private sentDurable = 0;
   private installed: StoreSnapshot | undefined;
+  private sentMembers: readonly MemberRecord[] = [];
 
   constructor(private readonly options: RaftLinkOptions) {
     const { channel, logger } = options;
@@ -60,13 +64,24 @@ export class RaftLink {
     this.sentApplied = applied.index;
     this.sentDurable = durable.index;
     this.link.send(
-      encodeDeliverAck({ appliedIndex: applied.index, durableIndex: durable.index, appliedTerm: applied.term }),
+      encodeDeliverAck({
+        appliedIndex: applied.index,
+        durableIndex: durable.index,
+        appliedTerm: applied.term,
+        started: this.options.members() === this.sentMembers ? [] : this.started(),
+      }),
     );
   }
 
   /** Acknowledges when much was applied since the last time; the rest follows by the timer and wakes raft less often. */
   acknowledgeMuch(): void {
     if (this.options.store.applied.index - this.sentApplied >= limits.acknowledgeEntries) this.acknowledge();
+  }
+
+  /** Members that have published their client URLs: one that begins anew under such an id has lost its log. */
+  private started(): bigint[] {
+    this.sentMembers = this.options.members();
+    return this.sentMembers.filter(({ clientUrls }) => clientUrls.length > 0).map(({ id }) => id);
   }
 
   /** After apply has worked off some of its queue. */
@@ -93,6 +108,7 @@ export class RaftLink {
       appliedTerm: applied.term,
       ...(this.options.isEmpty() ? {} : { clusterId, memberId }),
       installed: this.installed,
+      started: this.started(),
     });
   }
 

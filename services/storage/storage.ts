@@ -151,6 +151,7 @@ export class Storage {
       isEmpty: () => this.isEmpty,
       installed,
       clearInstalled,
+      members: () => this.state.members.list(),
       logger,
       fatal,
       onConnecting: () => this.loop.reset(),

@@ -11,6 +11,7 @@ export interface PeerServerOptions {
   onMessages(from: NodeId, messages: readonly Message[]): void;
   /** Everything else that a batch holds. */
   onExtras(from: NodeId, batch: PeerBatch): void;
+  onHello(hello: PeerHello): void;
   onRefused(remote: string, reason: string): void;
   /** The member was in the cluster and was taken out of it. */
   wasRemoved(id: NodeId): boolean;
@@ -27,17 +28,25 @@ const NO_HELLO: RpcError = { code: GrpcCode.InvalidArgument, message: 'a peer st
 const MALFORMED: RpcError = { code: GrpcCode.InvalidArgument, message: 'malformed peer message' };
 
 /** Takes what other members send. A stream is refused unless its hello is meant for this member of this cluster. */
-export function peerHandler(options: PeerServerOptions): StreamHandler {
-  return (call) => {
+export class PeerServer {
+  private readonly streams = new Map<StreamCall, NodeId>();
+
+  constructor(private readonly options: PeerServerOptions) {}
+
+  readonly serve: StreamHandler = (call) => {
+    const { options } = this;
     let from: NodeId | undefined;
     call.onMessage((bytes) => {
       options.stats.peerBytesReceived += bytes.length;
       const batch = read(bytes);
       if (batch === undefined) return refuse(options, call, MALFORMED);
       if (from === undefined) {
-        const refusal = batch.hello === undefined ? NO_HELLO : refusalOfHello(options, batch.hello);
+        const { hello } = batch;
+        const refusal = hello === undefined ? NO_HELLO : refusalOfHello(options, hello);
         if (refusal !== undefined) return refuse(options, call, refusal);
-        from = batch.hello?.from ?? 0n;
+        from = hello?.from ?? 0n;
+        this.streams.set(call, from);
+        if (hello !== undefined) options.onHello(hello);
       }
       try {
         receive(options, from, batch);
@@ -46,7 +55,13 @@ export function peerHandler(options: PeerServerOptions): StreamHandler {
       }
     });
     call.onHalfClose(() => call.end());
+    call.onClose(() => this.streams.delete(call));
   };
+
+  /** A member was removed: it may not have learned so from the log, since nothing is sent to it any more. */
+  dismiss(id: NodeId): void {
+    for (const [call, from] of this.streams) if (from === id) call.end(REMOVED);
+  }
 }
 
 function read(bytes: Uint8Array): PeerBatch | undefined {

@@ -20,7 +20,7 @@ import {
   type RelayRequestInput,
 } from '../../../proto/gen/hexad';
 import type { RaftStats } from '../stats';
-import { peerAddress } from './peer-address';
+import { peerAddress } from '../../../libs/peer-address';
 import type { PeerEncoder } from './peer-codec';
 
 export interface PeerOptions {

@@ -8,8 +8,8 @@ export interface InstalledOptions {
   readonly book: MemberBook;
   readonly membersFile: MembersFile;
   /** The log was replaced: there is work for the core's next turn. */
-  onReplaced(conf: ConfState): void;
-  schedule(): void;
+  readonly onReplaced: (conf: ConfState) => void;
+  readonly schedule: () => void;
 }
 
 /** Lets the log follow a store that came from another member: who is in it first, then the WAL's record, then the rest. */

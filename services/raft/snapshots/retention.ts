@@ -14,6 +14,8 @@ export interface RetentionOptions {
   readonly logger: Logger;
   /** Up to where storage has everything on disk; 0: not known. */
   readonly durableIndex: () => number;
+  /** Up to where configuration entries are in force here. */
+  readonly takenIndex: () => number;
   /** A member that is being sent the store needs the log from here on. */
   readonly keepFrom: () => number | undefined;
   readonly isConnected: (id: NodeId) => boolean;
@@ -26,6 +28,7 @@ export class LogRetention {
   /** Lets old segments go if there are some to spare. Cheap when there are none. */
   tick(): void {
     const { wal, book, membersFile, logger } = this.options;
+    wal.prepareAgain();
     const target = this.target();
     const first = target <= wal.firstIndex ? undefined : wal.firstIndexAfterCompaction(target);
     if (first === undefined) return;
@@ -38,16 +41,16 @@ export class LogRetention {
     logger.info({ 'first-index': wal.firstIndex, 'durable-index': this.options.durableIndex() }, 'compacted Raft logs');
   }
 
-  /** True while storage is away and so much waits for it that no more should be taken. */
+  /** True while no more entries should be taken: the disk is full, or storage is away and too much waits for it. */
   get isFull(): boolean {
     const { wal, limits, durableIndex } = this.options;
-    return durableIndex() === 0 && wal.bytesOnDisk > limits.walUnappliedBytes;
+    return wal.isShort || (durableIndex() === 0 && wal.bytesOnDisk > limits.walUnappliedBytes);
   }
 
   /** The last index that need not be kept. */
   private target(): number {
-    const { core, wal, limits, durableIndex, keepFrom, isConnected } = this.options;
-    const durable = Math.min(durableIndex(), core.commit);
+    const { core, wal, limits, durableIndex, takenIndex, keepFrom, isConnected } = this.options;
+    const durable = Math.min(durableIndex(), takenIndex());
     const target = durable - limits.walKeepEntries;
     if (wal.bytesOnDisk > limits.walKeepBytes) return target;
     let needed = Math.min(target, (keepFrom() ?? Number.POSITIVE_INFINITY) - 1);

@@ -17,13 +17,13 @@ export interface SenderOptions {
   readonly logger: Logger;
   readonly now: () => number;
   /** A connection of its own to a member; undefined: nobody knows where it is. */
-  connectTo(id: NodeId): Channel | undefined;
+  readonly connectTo: (id: NodeId) => Channel | undefined;
   /** To the own storage. */
-  connectToStorage(): Channel;
+  readonly connectToStorage: () => Channel;
   /** Up to where the own store is durable. */
-  durableIndex(): number;
+  readonly durableIndex: () => number;
   /** The core's `reportSnapshot`. */
-  report(id: NodeId, ok: boolean): void;
+  readonly report: (id: NodeId, ok: boolean) => void;
 }
 
 interface Transfer {

@@ -78,7 +78,7 @@ export function testConfig(
       walSegmentBytes: 64 * 1024 * 1024,
     },
     keepalive: { minTimeMs: 0, intervalMs: 0, timeoutMs: 0 },
-    raft: { preVote: true, strictReconfigCheck: true },
+    raft: { preVote: true, strictReconfigCheck: true, forceNewCluster: false },
     auth: { token: 'simple', bcryptCost: 4 },
     http: { enableGateway: false, cors: '', hostWhitelist: '', metrics: 'basic', enablePprof: false },
     leaseCheckpoint: false,

@@ -28,7 +28,7 @@ export interface CopyInOptions {
   readonly store: Store;
   readonly logger: Logger;
   /** Ends the process, to begin anew with the copy. */
-  restart(reason: string): void;
+  readonly restart: (reason: string) => void;
 }
 
 /** Takes a copy of another member's store in place of this one. The latest to come counts. */
