@@ -162,6 +162,8 @@ export class Raft implements RaftCore {
     if (!this.state.isLeader || progress?.state !== 'snapshot') return;
     if (!ok) progress.pendingSnapshot = 0;
     progress.becomeProbe();
+    // It may have come further than is known here, by a copy whose end nobody told of: asked first, it is not sent another.
+    if (!ok) progress.next = this.state.log.lastIndex + 1;
     // Its answer to the snapshot, or else the next heartbeat, starts the probing: not before, lest it loops on failures.
     progress.probePaused = true;
   }

@@ -97,7 +97,7 @@ export class RaftHost {
           hello: { clusterId: settings.clusterId, from: settings.memberId, to, nonce, serverVersion: ETCD_VERSION },
         }),
       onLost: (id) => this.peerLost(id),
-      onConnected: () => this.peerConnected(),
+      onConnected: (id) => this.peerConnected(id),
       onSnapshot: (id) => this.snapshots.send(id),
       onRefused: (id, url, reason) => {
         if (reason.message === REMOVED.message) this.leave(reason.message);
@@ -349,7 +349,8 @@ export class RaftHost {
     this.logger.info({ voters: conf.voters.map((id) => id.toString(16)) }, 'the configuration has changed');
   }
 
-  private peerConnected(): void {
+  private peerConnected(id: NodeId): void {
+    this.snapshots.reconnected(id);
     this.advanceFirstElection();
     this.proposals.retryHeld();
     this.consensus.schedule();

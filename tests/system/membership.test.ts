@@ -83,7 +83,7 @@ describeWith(['etcdctl'], 'the members of a cluster', () => {
       const { member, peerUrl } = await cluster.newMember(name);
       const added = await succeed(() => etcdctl([first.endpoint], ['member', 'add', name, `--peer-urls=${peerUrl}`]));
       expect(added).toContain('ETCD_INITIAL_CLUSTER_STATE="existing"');
-      expect(added).toMatch(/^Member [0-9a-f]{16} added to cluster [0-9a-f]{16}$/m);
+      expect(added).toMatch(/^Member [ 0-9a-f]{16} added to cluster [ 0-9a-f]{16}$/m);
       cluster.members.push(member);
       await member.start();
       await serves(member);
@@ -141,7 +141,7 @@ describeWith(['etcdctl'], 'the members of a cluster', () => {
     const added = await succeed(() =>
       etcdctl([first.endpoint], ['member', 'add', 'm2', `--peer-urls=${peerUrl}`, '--learner']),
     );
-    const [, id = ''] = /^Member ([0-9a-f]+) added (?:as learner )?to cluster/m.exec(added) ?? [];
+    const [, id = ''] = /^Member +([0-9a-f]+) added (?:as learner )?to cluster/m.exec(added) ?? [];
     const early = await etcdctl([first.endpoint], ['member', 'promote', id]);
     expect(early.stderr).toContain('etcdserver: can only promote a learner member which is in sync with leader');
     const second = await etcdctl(

@@ -70,6 +70,15 @@ export class SnapshotSender {
       if (transfer.progressAt < before) transfer.abort('it makes no progress');
   }
 
+  /** The member has come back: it need not wait for the next attempt, and may not need one. */
+  reconnected(id: NodeId): void {
+    const retry = this.retries.get(id);
+    if (retry === undefined) return;
+    clearTimeout(retry.timer);
+    this.retries.delete(id);
+    if (!this.transfers.has(id)) this.options.report(id, false);
+  }
+
   /** The member is gone. */
   forget(id: NodeId): void {
     this.transfers.get(id)?.abort('the member was removed');

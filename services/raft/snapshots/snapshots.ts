@@ -88,6 +88,10 @@ export class Snapshots {
     return this.installed.record(snapshot);
   }
 
+  reconnected(id: NodeId): void {
+    this.sender.reconnected(id);
+  }
+
   /** The member was removed. */
   forget(id: NodeId): void {
     this.sender.forget(id);

@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { rmSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { CopyInstaller, CorruptionError, type Store } from '../../../libs/mvcc';
 import { type Logger, writeDurably } from '../../../libs/process';
@@ -18,8 +18,8 @@ import { saveIdentity } from '../state/state';
 import { snapshotOf, writeInstalled } from './installed';
 
 /** What may wait for the disk before the sender is held back. */
-const WAITING_BYTES_MAX = 4 * 1024 * 1024;
-const COMMIT_BYTES = 1024 * 1024;
+const WAITING_BYTES_MAX = 8 * 1024 * 1024;
+const COMMIT_BYTES = 4 * 1024 * 1024;
 
 export interface CopyInOptions {
   readonly storeDir: string;
@@ -98,7 +98,7 @@ class IncomingCopy {
       const snapshot = await this.makeOwn(directory, end);
       this.switchTo(generation.name, directory, snapshot);
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
+      const message = withSpace(error instanceof Error ? error.message : String(error), storeDir);
       logger.warn({ error: message }, 'a copy of the store was not installed');
       if (directory !== undefined) rmSync(directory, { recursive: true, force: true });
       this.call.end({ code: GrpcCode.Aborted, message });
@@ -178,4 +178,11 @@ class IncomingCopy {
     this.call.send(encodeStoreCopyInstalled({ index, term }));
     this.call.end();
   }
+}
+
+/** A full disk looks like a failed write: the store's engine does not say why its writes fall short. */
+function withSpace(message: string, directory: string): string {
+  const { bavail, bsize } = statfsSync(directory);
+  const free = bavail * bsize;
+  return free < 2 * COMMIT_BYTES ? `${message} (no space left on device: ${free} bytes are free)` : message;
 }

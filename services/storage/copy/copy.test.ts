@@ -206,7 +206,7 @@ test('a sender that is faster than the disk is held back', async () => {
   const wire = new Wire();
   copyIn.serve(wire.call);
   const chunk = new Slab().copy(new Uint8Array(1024 * 1024));
-  for (let i = 0; i < 5; i += 1) wire.receive(encodeStoreCopyPart({ chunk }));
+  for (let i = 0; i < 9; i += 1) wire.receive(encodeStoreCopyPart({ chunk }));
   expect(wire.paused).toBe(true);
   await wire.ended();
 });
