@@ -52,13 +52,13 @@ describeWith(['etcdctl'], 'a member behind the compacted log', () => {
   }, 60_000);
 
   /** A follower that is stopped, and has missed what the others' logs no longer have. */
-  async function leaveBehind(): Promise<Member> {
+  async function leaveBehind(value = VALUE): Promise<Member> {
     const leader = await cluster.leader();
     const behind = cluster.members.find((member) => member !== leader) as Member;
     await writer.put('before', 'there');
     await behind.stop('SIGKILL');
     const others = new Writer(cluster.members.filter((member) => member !== behind).map(({ endpoint }) => endpoint));
-    await others.fill('missed/', 3_000, VALUE);
+    await others.fill('missed/', 3_000, value);
     others.close();
     await waitFor('the logs to be cut', () =>
       cluster.members.every((member) => member === behind || member.log.includes('compacted Raft logs')),
@@ -107,6 +107,28 @@ describeWith(['etcdctl'], 'a member behind the compacted log', () => {
     await behind.start();
     await agree(cluster);
     await writer.fill('after/', 200, VALUE);
+    await agree(cluster);
+  }, 180_000);
+
+  test('gets it although each of the processes that take part is killed once', async () => {
+    const behind = await leaveBehind(Buffer.alloc(10_000, 'x'));
+    const sendings = (): Member[] =>
+      cluster.members.flatMap((member) =>
+        member.log
+          .split('"sending database snapshot')
+          .slice(1)
+          .map(() => member),
+      );
+    behind.spawn();
+    const isDone = (): boolean => behind.log.includes('"msg":"applied snapshot"');
+    const victims = ['receiver storage', 'receiver raft', 'sender storage', 'sender raft'] as const;
+    for (const [round, victim] of victims.entries()) {
+      await waitFor('a copy under way', () => isDone() || sendings().length > round, 30_000);
+      const [side, name] = victim.split(' ') as ['receiver' | 'sender', 'storage' | 'raft'];
+      const pid = (side === 'receiver' ? behind : sendings().at(-1))?.processPid(name);
+      if (pid !== undefined) process.kill(pid, 'SIGKILL');
+    }
+    await waitFor('the snapshot', isDone, 60_000);
     await agree(cluster);
   }, 180_000);
 
