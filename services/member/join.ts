@@ -23,7 +23,7 @@ const ASK_MS = 3_000;
  */
 export async function withJoinedIdentity(config: MemberConfig): Promise<MemberConfig> {
   if (config.clusterState !== 'existing' || hasBegun(config)) return config;
-  const cluster = await askPeers(config);
+  const [cluster] = await askPeers(config);
   if (cluster === undefined) {
     throw new StartError(
       'cannot fetch cluster info from peer urls: could not retrieve cluster information from the given URLs',
@@ -41,20 +41,24 @@ export async function withJoinedIdentity(config: MemberConfig): Promise<MemberCo
  */
 export async function refuseSecondBeginning(config: MemberConfig): Promise<void> {
   if (config.clusterState !== 'new' || hasBegun(config) || config.initialMembers.length < 2) return;
-  const cluster = await askPeers(config);
-  if (cluster?.clusterId.toString(16) !== config.clusterId) return;
   const id = BigInt(`0x${config.memberId}`);
-  if (cluster.started.includes(id)) throw new StartError(`member ${config.memberId} has already been bootstrapped`);
+  const clusters = await askPeers(config);
+  // One of them may be behind and not know.
+  const isKnown = clusters.some(
+    ({ clusterId, started }) => clusterId.toString(16) === config.clusterId && started.includes(id),
+  );
+  if (isKnown) throw new StartError(`member ${config.memberId} has already been bootstrapped`);
 }
 
 function hasBegun(config: MemberConfig): boolean {
   return existsSync(join(config.paths.memberDir, 'wal-begun'));
 }
 
-async function askPeers(config: MemberConfig): Promise<PeerMembersResponse | undefined> {
+/** The answers of those that know of members. */
+async function askPeers(config: MemberConfig): Promise<PeerMembersResponse[]> {
   const others = config.initialMembers.filter(({ name }) => name !== config.name);
   const answers = await Promise.all(others.flatMap(({ peerUrls }) => peerUrls.map((url) => ask(config, url))));
-  return answers.find((answer) => answer !== undefined && answer.members.length > 0);
+  return answers.flatMap((answer) => (answer !== undefined && answer.members.length > 0 ? [answer] : []));
 }
 
 function ask(config: MemberConfig, url: string): Promise<PeerMembersResponse | undefined> {
