@@ -45,7 +45,6 @@ describe('flags', () => {
   test.each([
     ['--client-crl-file=x'],
     ['--peer-cert-allowed-cn=x'],
-    ['--force-new-cluster'],
     ['--unsafe-no-fsync'],
     ['--corrupt-check-time=1h'],
     ['--discovery-srv=example.com'],

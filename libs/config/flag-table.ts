@@ -186,11 +186,11 @@ const FEATURES: readonly Row[] = [
   ['bootstrap-defrag-threshold-megabytes', 'int', '0', 'harmless', 'Defragment at start above this much free space.'],
   ['max-learners', 'int', '1', 'used', 'Most learners of a cluster.'],
   ['downgrade-check-time', 'duration', '5s', 'harmless', 'Interval of downgrade checks.'],
-  ['snapshot-catchup-entries', 'int', '5000', 'harmless', 'Entries kept for slow followers.'],
+  ['snapshot-catchup-entries', 'int', '5000', 'used', 'Entries kept for slow followers.'],
 ];
 
 const UNSAFE: readonly Row[] = [
-  ['force-new-cluster', 'bool', 'false', 'refused', 'Start a cluster of this member alone from its data.'],
+  ['force-new-cluster', 'bool', 'false', 'used', 'Start a cluster of this member alone from its data.'],
   ['unsafe-no-fsync', 'bool', 'false', 'refused', 'Do not sync. Hexad always does.'],
 ];
 
@@ -233,6 +233,7 @@ const OWN: readonly Row[] = [
       `Internal address of ${name}: unix:PATH or tcp:HOST:PORT (default: a socket in --run-dir).`,
     ],
   ),
+  ['wal-segment-bytes', 'int', '67108864', 'used', 'Size of a segment of the write-ahead log.'],
   ['watch-memory-max-bytes', 'int', '536870912', 'used', 'Memory ceiling of a watch hub.'],
 ];
 

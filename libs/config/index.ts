@@ -11,4 +11,10 @@ export {
 } from './flag-values';
 export { memberConfig, type MemberConfig, processConfig } from './member-config';
 export { clusterId, formatId, memberId, parseInitialCluster } from './membership';
-export { PROCESS_NAMES, type ProcessConfig, type ProcessName, type TlsFiles } from './process-config';
+export {
+  type InitialMember,
+  PROCESS_NAMES,
+  type ProcessConfig,
+  type ProcessName,
+  type TlsFiles,
+} from './process-config';

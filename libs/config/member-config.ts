@@ -103,13 +103,18 @@ export function memberConfig(values: FlagValues): MemberConfig {
       snapshotCatchupEntries: v.int('snapshot-catchup-entries'),
       compactionBatchLimit: v.int('compaction-batch-limit'),
       watchMemoryMaxBytes: v.int('watch-memory-max-bytes'),
+      walSegmentBytes: walSegmentBytes(v),
     },
     keepalive: {
       minTimeMs: v.ms('grpc-keepalive-min-time'),
       intervalMs: v.ms('grpc-keepalive-interval'),
       timeoutMs: v.ms('grpc-keepalive-timeout'),
     },
-    raft: { preVote: v.bool('pre-vote'), strictReconfigCheck: v.bool('strict-reconfig-check') },
+    raft: {
+      preVote: v.bool('pre-vote'),
+      strictReconfigCheck: v.bool('strict-reconfig-check'),
+      forceNewCluster: v.bool('force-new-cluster'),
+    },
     auth: { token: v.text('auth-token'), bcryptCost: bcryptCost(v) },
     http: {
       enableGateway: v.bool('enable-grpc-gateway'),
@@ -130,6 +135,14 @@ export function memberConfig(values: FlagValues): MemberConfig {
     log: { level: logLevel(v), format: oneOf(v, 'log-format', ['json', 'console']) },
     warnings,
   };
+}
+
+/** Small segments are for tests of what happens when there are many. */
+function walSegmentBytes(v: Values): number {
+  const bytes = v.int('wal-segment-bytes');
+  if (bytes < 16 * 1024 || bytes > 1024 ** 3)
+    throw new ConfigError(`--wal-segment-bytes must be from 16384 to 1073741824 (is ${bytes})`);
+  return bytes;
 }
 
 /** A bus that is not built yet must not look as if it were in use. */

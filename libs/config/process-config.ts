@@ -86,9 +86,14 @@ export interface ProcessConfig {
     readonly snapshotCatchupEntries: number;
     readonly compactionBatchLimit: number;
     readonly watchMemoryMaxBytes: number;
+    readonly walSegmentBytes: number;
   };
   readonly keepalive: { readonly minTimeMs: number; readonly intervalMs: number; readonly timeoutMs: number };
-  readonly raft: { readonly preVote: boolean; readonly strictReconfigCheck: boolean };
+  readonly raft: {
+    readonly preVote: boolean;
+    readonly strictReconfigCheck: boolean;
+    readonly forceNewCluster: boolean;
+  };
   readonly auth: { readonly token: string; readonly bcryptCost: number };
   readonly http: {
     readonly enableGateway: boolean;

@@ -4,3 +4,4 @@ export * from './limits';
 export { limitRelations, type Relation } from './relations';
 
 for (const { statement, holds } of limitRelations()) if (!holds) throw new Error(`limits: not so: ${statement}`);
+export { ETCD_VERSION } from './version';

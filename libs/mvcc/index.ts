@@ -1,5 +1,7 @@
 export { compareBytes } from './bytes';
 export { crc32c } from './crc32c';
+export { CopyInstaller } from './copy/copy-installer';
+export { type CopyEnd, CopyOvertakenError, StoreCopy, type StoreCopyLimits } from './copy/store-copy';
 export * from './engine';
 export { type ConformanceCase, ENGINE_CONFORMANCE, type EngineRig } from './engine-conformance';
 export { BulkLoader, type LoadedVersion } from './bulk-load';

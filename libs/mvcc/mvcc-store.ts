@@ -1,4 +1,6 @@
 import { Compaction } from './compaction';
+import { StoreCopy } from './copy/store-copy';
+import { TrackedEngine } from './copy/tracked-engine';
 import type { Engine } from './engine';
 import { assert, type Environment } from './environment';
 import { writeGeneration } from './flush';
@@ -67,13 +69,17 @@ class MvccStore implements Store {
   private sealed = true;
   private commit: Promise<void> | undefined;
   private writableWaiters: (() => void)[] = [];
+  private quietWaiters: ((position: Position) => void)[] = [];
+  private readonly engine: TrackedEngine;
   private failure: unknown;
 
   constructor(
-    private readonly engine: Engine,
-    environment: Environment,
+    plainEngine: Engine,
+    private readonly environment: Environment,
     private readonly options: StoreOptions,
   ) {
+    const engine = new TrackedEngine(plainEngine);
+    this.engine = engine;
     const row = readSmall(engine, STATE_KEY, environment);
     const state = row === undefined ? EMPTY_STATE : decodeState(row);
     this.versions = new Versions(engine, environment, state, options.latest);
@@ -283,6 +289,11 @@ class MvccStore implements Store {
     return new Promise((resolve) => this.writableWaiters.push(resolve));
   }
 
+  copy(): StoreCopy {
+    const { engine, environment } = this;
+    return new StoreCopy({ engine, environment, whenQuiet: (callback) => this.whenQuiet(callback) });
+  }
+
   sizes(): StoreSizes {
     return { ...this.engine.sizes(), overlay: this.overlayBytes() };
   }
@@ -312,7 +323,14 @@ class MvccStore implements Store {
     this.sealed = false;
   }
 
+  /** Runs the callback while no commit is under way. */
+  private whenQuiet(callback: (position: Position) => void): void {
+    if (this.commit === undefined) callback(this.durablePosition);
+    else this.quietWaiters.push(callback);
+  }
+
   private afterCommit(): void {
+    for (const callback of this.quietWaiters.splice(0)) callback(this.durablePosition);
     if (this.isLarge() || this.overloaded) this.startFlush();
     if (this.overloaded) return;
     const waiters = this.writableWaiters;

@@ -1,3 +1,5 @@
+import type { StoreCopy } from './copy/store-copy';
+
 /**
  * The public types of the MVCC store. Requests and responses are structural subsets of the generated etcdserverpb types
  * (decoded names: camelCase), so that a decoded request can be handed in and a result can be encoded as it is.
@@ -295,6 +297,8 @@ export interface Store {
   readonly isCompactionStalled: boolean;
   whenWritable(): Promise<void>;
   sizes(): StoreSizes;
+  /** A consistent copy of all that is durable, as chunks of rows, while the store goes on; close it when done. */
+  copy(): StoreCopy;
   /** Flushes and closes. */
   close(): Promise<void>;
 }

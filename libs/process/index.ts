@@ -1,6 +1,14 @@
 export { lockDirectory } from './directory-lock';
 export { StartError } from './start-error';
-export { runProcess, type ProcessContext, type RunningProcess } from './run-process';
+export {
+  type DataProcessContext,
+  EXIT_REMOVED,
+  EXIT_RESTART,
+  runProcess,
+  type ProcessContext,
+  type RunningProcess,
+} from './run-process';
 export { createLogger, type Logger } from './logger';
 export { parseAddress, formatAddress } from './address';
 export { healthHandlers } from './health';
+export { renameDurably, syncDirectory, writeDurably } from './durable-file';

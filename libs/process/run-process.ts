@@ -8,6 +8,10 @@ import { StartError } from './start-error';
 export const EXIT_REFUSED = 3;
 /** Exit code after a broken invariant or a failed disk; the supervisor restarts the process. */
 export const EXIT_FATAL = 1;
+/** Exit code of a process that wants to begin anew, though nothing is wrong; the supervisor does not count it as a death. */
+export const EXIT_RESTART = 4;
+/** Exit code of a process whose member has no place in its cluster any more; the member then ends, without a failure. */
+export const EXIT_REMOVED = 5;
 const CONFIG_FD = 3;
 const READY_FD = 4;
 
@@ -19,6 +23,14 @@ export interface ProcessContext {
    * what a restart would not mend, found only after the start: the member ends with it.
    */
   fatal(error: unknown): never;
+}
+
+/** What a process that holds the member's data can end by besides. */
+export interface DataProcessContext extends ProcessContext {
+  /** Ends the process at once, to be started anew: it has prepared what it is to begin with. */
+  restart(reason: string): never;
+  /** Ends the member: it was removed from its cluster. */
+  removed(reason: string): never;
 }
 
 export interface RunningProcess {
@@ -33,7 +45,7 @@ export interface RunningProcess {
  * the supervisor is gone. A child started by `bin/hexad` gets its configuration on descriptor 3, which stays open as
  * long as the parent lives; alone it takes `--config-json FILE`.
  */
-export function runProcess(name: ProcessName, start: (context: ProcessContext) => Promise<RunningProcess>): void {
+export function runProcess(name: ProcessName, start: (context: DataProcessContext) => Promise<RunningProcess>): void {
   process.on('SIGINT', () => undefined); // Ctrl-C goes to the whole group; the supervisor decides the order
   const file = argumentAfter('--config-json');
   if (file !== undefined) {
@@ -69,7 +81,7 @@ function readConfig(onConfig: (config: ProcessConfig) => void): void {
 async function host(
   name: ProcessName,
   config: ProcessConfig,
-  start: (context: ProcessContext) => Promise<RunningProcess>,
+  start: (context: DataProcessContext) => Promise<RunningProcess>,
   supervised: boolean,
 ): Promise<void> {
   const logger = createLogger(name, config.log.level, config.name);
@@ -84,10 +96,18 @@ async function host(
     logger.fatal({ err: describe(error) }, 'process ends');
     process.exit(EXIT_FATAL);
   };
+  const restart = (reason: string): never => {
+    logger.info({ reason }, 'process starts anew');
+    process.exit(EXIT_RESTART);
+  };
+  const removed = (reason: string): never => {
+    logger.warn({ reason }, 'the data-dir used by this member must be removed');
+    process.exit(supervised ? EXIT_REMOVED : 0);
+  };
   process.on('uncaughtException', fatal);
   process.on('unhandledRejection', fatal);
   try {
-    const running = await start({ config, logger, fatal });
+    const running = await start({ config, logger, fatal, restart, removed });
     stopOnTerm(running, logger);
     tell(supervised, { ready: true, address: running.address });
   } catch (error) {

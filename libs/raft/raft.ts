@@ -20,6 +20,7 @@ import {
   handleHeartbeatReply,
   handleSnapshot,
   heardLeader,
+  installSnapshot,
 } from './replication';
 import { becomeFollower } from './roles';
 import { RaftState } from './state';
@@ -36,6 +37,7 @@ import type {
   RaftCore,
   Ready,
   Role,
+  SnapshotMetadata,
   Term,
   TransferResult,
 } from './types';
@@ -145,6 +147,10 @@ export class Raft implements RaftCore {
     return true;
   }
 
+  installSnapshot(snapshot: SnapshotMetadata): boolean {
+    return installSnapshot(this.state, snapshot);
+  }
+
   reportUnreachable(id: NodeId): void {
     const progress = this.state.members.get(id);
     // Only when appends are sent ahead can some be lost unnoticed.
@@ -156,6 +162,8 @@ export class Raft implements RaftCore {
     if (!this.state.isLeader || progress?.state !== 'snapshot') return;
     if (!ok) progress.pendingSnapshot = 0;
     progress.becomeProbe();
+    // It may have come further than is known here, by a copy whose end nobody told of: asked first, it is not sent another.
+    if (!ok) progress.next = this.state.log.lastIndex + 1;
     // Its answer to the snapshot, or else the next heartbeat, starts the probing: not before, lest it loops on failures.
     progress.probePaused = true;
   }

@@ -5,7 +5,7 @@ import { advanceReads } from './leader-reads';
 import { COMMIT_ONLY } from './messages';
 import { becomeFollower, followLeader } from './roles';
 import type { RaftState } from './state';
-import type { LogEntry, LogIndex, Message, NodeId } from './types';
+import type { LogEntry, LogIndex, Message, NodeId, SnapshotMetadata } from './types';
 import { MessageType, NO_NODE } from './types';
 
 // Replication: appends, heartbeats, snapshots and their answers, on both sides.
@@ -224,20 +224,39 @@ export function handleHeartbeat(state: RaftState, message: Message): void {
   state.outbox.send(reply);
 }
 
-/**
- * A snapshot that the host has received whole and whose store is durable. It replaces the log only where the log does not
- * already hold that entry: what is behind it may be acknowledged.
- */
 export function handleSnapshot(state: RaftState, message: Message): void {
   const { snapshot } = message;
   if (snapshot === undefined) return;
+  adoptSnapshot(state, snapshot);
+  acknowledge(state, message.from, state.log.commit);
+}
+
+/**
+ * A snapshot that the host has received whole and whose store is durable. It replaces the log only where the log does not
+ * already hold that entry: what is behind it may be acknowledged. True: the log was replaced.
+ */
+function adoptSnapshot(state: RaftState, snapshot: SnapshotMetadata): boolean {
   const { log } = state;
-  if (snapshot.index > log.commit) {
-    if (log.matches(snapshot.index, snapshot.term)) log.commitTo(snapshot.index);
-    else {
-      state.adoptSnapshot(snapshot);
-      state.persistence.truncatedFrom(0);
-    }
+  if (snapshot.index <= log.commit) return false;
+  if (log.matches(snapshot.index, snapshot.term)) {
+    log.commitTo(snapshot.index);
+    return false;
   }
-  acknowledge(state, message.from, log.commit);
+  state.adoptSnapshot(snapshot);
+  state.persistence.truncatedFrom(0);
+  return true;
+}
+
+/**
+ * The host's store stands at this snapshot, however it came there. What it holds was committed, so it counts whoever leads
+ * now; the leader is told, since it may wait for it.
+ */
+export function installSnapshot(state: RaftState, snapshot: SnapshotMetadata): boolean {
+  if (snapshot.term > state.term) becomeFollower(state, snapshot.term, NO_NODE);
+  const isNew = snapshot.index > state.log.commit && !state.log.matches(snapshot.index, snapshot.term);
+  invariant(!isNew || !state.isLeader, () => `a leader lacks the committed entry ${snapshot.index}`);
+  if (isNew && state.role !== 'follower') becomeFollower(state, state.term, NO_NODE);
+  const isReplaced = adoptSnapshot(state, snapshot);
+  if (state.leader !== NO_NODE && !state.isLeader) acknowledge(state, state.leader, state.log.commit);
+  return isReplaced;
 }

@@ -251,6 +251,11 @@ export interface RaftCore {
   entriesAvailable(): void;
   /** After a restart: the store shows entries up to `index`, so they were committed. False if the log disagrees. */
   raiseCommit(index: LogIndex, term: Term): boolean;
+  /**
+   * The host's store was replaced by one that stands at this snapshot, durably. The log then begins behind it, unless it
+   * holds that entry already; entries may be delivered once `persistedIndex` has reached it. True: the log was replaced.
+   */
+  installSnapshot(snapshot: SnapshotMetadata): boolean;
   /** The link to a member broke: what is under way to it may be lost. */
   reportUnreachable(id: NodeId): void;
   /** The host finished or failed to stream the snapshot that a Snapshot message asked it to send. */

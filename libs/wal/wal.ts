@@ -17,6 +17,7 @@ import {
   viewOf,
 } from '../wal-format';
 import type { WalFile } from './disk';
+import { obsoleteSegments } from './compaction';
 import { EntryCache, ReadBackCache } from './entry-cache';
 import { LogIndex, type LogRow, TermRuns } from './log-index';
 import { type ActiveSegment, type Segment, openSegments, segmentName } from './segments';
@@ -35,6 +36,8 @@ import {
 const READ_BACK_BYTES = 1024 * 1024;
 /** A prepared segment that could not be made (disk full) is tried again no sooner than this. */
 const SPARE_RETRY_MS = 5_000;
+/** Kept free in the last segment while no other can be prepared: terms and votes must go on being recorded. */
+const RESERVE_BYTES = 1024 * 1024;
 /** etcd's buckets of etcd_disk_wal_fsync_duration_seconds: 1 ms × 2^i. */
 const SYNC_BOUNDS = Array.from({ length: 14 }, (_, i) => 0.001 * 2 ** i);
 
@@ -103,6 +106,12 @@ export class Wal implements LogStorage {
   private readonly loading = new Set<number>();
   /** Counts truncations, so that what was read from disk before one is not taken for what is there after it. */
   private truncations = 0;
+  /** The newest segment that a sync has finished in. */
+  private syncedSegment = 0;
+  private writtenConfiguration = 0;
+  /** Index of the configuration that is on disk for certain. */
+  syncedConfiguration = 0;
+  private removing: Promise<void> | undefined;
   private closing = false;
   private onIdle: (() => void) | undefined;
 
@@ -156,6 +165,8 @@ export class Wal implements LogStorage {
   append(work: WalAppend): void {
     const { pending } = this;
     const { entries } = work;
+    // What waits belongs to the log that the snapshot replaces; behind its record it would replace the snapshot.
+    if (work.snapshot !== undefined) Object.assign(pending, { runs: [], bytes: 0, configuration: undefined });
     const first = entries[0];
     if (first !== undefined) {
       const run = pending.runs[pending.runs.length - 1];
@@ -178,6 +189,50 @@ export class Wal implements LogStorage {
     this.pending.configuration = marker;
   }
 
+  /**
+   * What the log would begin with after `compact(index)`; undefined: nothing would go. What the entries before it said of
+   * the members must be stored elsewhere by then.
+   */
+  firstIndexAfterCompaction(index: number): number | undefined {
+    // A read under way holds a segment's file open.
+    if (this.removing !== undefined || this.closing || this.loading.size > 0) return undefined;
+    const obsolete = obsoleteSegments([...this.segments.values()], this.syncedSegment, index);
+    return obsolete === undefined ? undefined : Math.max(this.first, obsolete.next.metadata.previousIndex + 1);
+  }
+
+  /** Removes whole segments that hold nothing behind `index`, which the store must have made durable. Does not wait. */
+  compact(index: number): void {
+    const first = this.firstIndexAfterCompaction(index);
+    const obsolete = obsoleteSegments([...this.segments.values()], this.syncedSegment, index);
+    if (first === undefined || obsolete === undefined) return;
+    if (first > this.first) this.baseTerm = this.term(first - 1) ?? obsolete.next.metadata.previousTerm;
+    this.first = first;
+    this.index.dropSegmentsBefore(obsolete.next.number);
+    this.removing = this.remove(obsolete.gone);
+  }
+
+  /**
+   * True while the disk is full and what is left of the last segment is needed for terms and votes: no entries should be
+   * appended until it is false again. (Those that are, all the same, are written as long as there is room.)
+   */
+  get isShort(): boolean {
+    const { active, spare, spareRetryAt } = this;
+    if (spare !== undefined || spareRetryAt === 0 || active === undefined) return false;
+    return active.offset + Math.min(RESERVE_BYTES, active.file.size / 4) > active.file.size;
+  }
+
+  /** Tries again to prepare a segment; to be called from time to time while there is none. */
+  prepareAgain(): void {
+    if (this.spare === undefined && this.preparing === undefined && this.spareRetryAt > 0) this.prepareNext();
+  }
+
+  /** Bytes of the segments that are begun. */
+  get bytesOnDisk(): number {
+    let bytes = 0;
+    for (const { file } of this.segments.values()) bytes += file.size;
+    return bytes;
+  }
+
   /** Writes what is left, waits for the sync under way and closes the files. */
   async close(): Promise<void> {
     this.closing = true;
@@ -189,6 +244,7 @@ export class Wal implements LogStorage {
       });
     }
     await this.preparing;
+    await this.removing;
     for (const segment of this.segments.values()) segment.file.close();
     this.spare?.file.close();
   }
@@ -214,6 +270,8 @@ export class Wal implements LogStorage {
     this.stats.syncs += 1;
     observe(this.stats.syncSeconds, (this.options.now() - started) / 1000);
     this.syncStartedAt = undefined;
+    this.syncedConfiguration = this.writtenConfiguration;
+    this.syncedSegment = (this.active as ActiveSegment).number; // the write was into it
     if (this.spare === undefined && this.preparing === undefined) this.prepareNext();
     if (!this.closing) this.onPersisted(number);
     // onPersisted may have appended and so begun the next write already.
@@ -240,6 +298,7 @@ export class Wal implements LogStorage {
     const batch = encodeBatch(content, place, this.options.checksum, this.allocate);
     active.file.write(batch.bytes, active.offset, this.options.fsync, done);
     if (pending.snapshot !== undefined) this.beginBehind(pending.snapshot);
+    this.writtenConfiguration = this.configuration?.index ?? 0;
     for (const written of batch.written) this.note(written, active);
     active.offset += batch.bytes.length;
     active.batches += 1;
@@ -315,6 +374,7 @@ export class Wal implements LogStorage {
     this.preparing = this.prepare(number, this.options.segmentBytes).then(
       () => {
         this.preparing = undefined;
+        this.spareRetryAt = 0;
       },
       (error: unknown) => {
         this.preparing = undefined;
@@ -327,6 +387,21 @@ export class Wal implements LogStorage {
   private async prepare(number: number, bytes: number): Promise<void> {
     await this.options.disk.prepare(segmentName(number), bytes);
     this.spare = { number, file: this.options.disk.open(segmentName(number)) };
+  }
+
+  /** One by one from the oldest, each synced, so that a crash never leaves a gap. */
+  private async remove(gone: readonly Segment[]): Promise<void> {
+    try {
+      for (const segment of gone) {
+        this.segments.delete(segment.number);
+        segment.file.close();
+        await this.options.disk.remove([segmentName(segment.number)]);
+      }
+    } catch (error) {
+      this.options.onWarning('cannot remove old WAL segments', { error: asError(error).message });
+    } finally {
+      this.removing = undefined;
+    }
   }
 
   // --- reading back
@@ -427,7 +502,9 @@ export class Wal implements LogStorage {
       const marker = readConfiguration(record.payload);
       if (marker === undefined) throw badRecord(segment, record);
       state.configuration = marker;
-      if (record.type === RecordType.Snapshot) this.beginBehind(marker);
+      if (record.type !== RecordType.Snapshot) return;
+      this.beginBehind(marker);
+      state.confEntries = [];
     } else if (record.type !== RecordType.Metadata) {
       throw badRecord(segment, record);
     }

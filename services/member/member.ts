@@ -10,6 +10,7 @@ import {
 import { createLogger } from '../../libs/process';
 import { generateCertificates } from './auto-tls';
 import { prepareDirectories, removeRunDirectory } from './data-directory';
+import { refuseSecondBeginning, withJoinedIdentity } from './join';
 import { withRecordedIdentity } from './recorded-identity';
 import { type ProcessRow, Supervisor } from './supervisor';
 
@@ -29,7 +30,8 @@ export interface MemberEvents {
 
 /** Starts a member under this process; the caller decides what signals do. Throws StartError. */
 export async function startMember(wanted: MemberConfig, events: MemberEvents): Promise<Supervisor> {
-  const config = withRecordedIdentity(wanted);
+  const config = await withJoinedIdentity(withRecordedIdentity(wanted));
+  await refuseSecondBeginning(config);
   const logger = createLogger('member', config.log.level, config.name);
   for (const warning of config.warnings) logger.warn(warning);
   prepareDirectories(config);

@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import { PROCESS_NAMES, processConfig, type ProcessName, UsageError } from '../../libs/config';
 import { generateCertificates } from './auto-tls';
 import { prepareDirectories } from './data-directory';
+import { withJoinedIdentity } from './join';
 import { readConfig } from './member';
+import { withRecordedIdentity } from './recorded-identity';
 
 /**
  * `hexad process NAME [flags]`: this very process becomes one of the six, with the flags of the member it belongs to.
@@ -14,7 +16,7 @@ export async function runSingleProcess(argv: readonly string[]): Promise<void> {
   const [name = '', ...flags] = argv;
   const known = PROCESS_NAMES.find((candidate) => candidate === name);
   if (known === undefined) throw new UsageError(`unknown process "${name}": expected ${PROCESS_NAMES.join(', ')}`);
-  const config = readConfig(flags, process.env);
+  const config = await withJoinedIdentity(withRecordedIdentity(readConfig(flags, process.env)));
   prepareDirectories(config, [known]);
   await generateCertificates(config);
   become(known, JSON.stringify(processConfig(config, known)));

@@ -1,5 +1,5 @@
 import { type MemberConfig, PROCESS_NAMES, processConfig, type ProcessName } from '../../libs/config';
-import type { Logger } from '../../libs/process';
+import { EXIT_REMOVED, EXIT_RESTART, type Logger } from '../../libs/process';
 import { Child } from './child';
 
 const DEATHS_MAX = 5;
@@ -82,6 +82,8 @@ export class Supervisor {
 
   private childExited(name: ProcessName, code: number | null, signal: NodeJS.Signals | null): void {
     if (this.ending) return;
+    if (code === EXIT_RESTART) return this.spawn(name);
+    if (code === EXIT_REMOVED) return this.end(0, undefined);
     const now = performance.now();
     const deaths = [...(this.deaths.get(name) ?? []).filter((at) => now - at < DEATHS_WINDOW_MS), now];
     this.deaths.set(name, deaths);
@@ -95,9 +97,15 @@ export class Supervisor {
 
   /** Ends everything at once: something is wrong that waiting does not mend. */
   private fail(reason: string): void {
+    this.end(1, reason);
+  }
+
+  private end(code: number, reason: string | undefined): void {
     if (this.ending) return;
     this.ending = true;
-    void Promise.all(PROCESS_NAMES.map((name) => this.stopChild(name, 1_000))).then(() => this.events.onEnd(1, reason));
+    void Promise.all(PROCESS_NAMES.map((name) => this.stopChild(name, 1_000))).then(() =>
+      this.events.onEnd(code, reason),
+    );
   }
 
   private stopChild(name: ProcessName, graceMs: number): Promise<void> {

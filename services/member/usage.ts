@@ -1,6 +1,7 @@
 import { environmentName, FLAGS, type Flag } from '../../libs/config';
+import { ETCD_VERSION } from '../../libs/limits';
 
-export const ETCD_VERSION = '3.7.1';
+export { ETCD_VERSION };
 export const HEXAD_VERSION = '0.1.0';
 
 /** etcd's lines, which tools parse, then Hexad's own. */

@@ -1,6 +1,7 @@
 import { type AuthTokenSpec, parseAuthToken } from '../../libs/auth-token';
 import { readFileSync } from 'node:fs';
 import {
+  ETCD_VERSION,
   clientMessageBytesMax,
   CONNECTIONS_MAX,
   leaseTtlSecondsMin,
@@ -13,7 +14,7 @@ import type { Address, TlsServerOptions } from '../../libs/rpc';
 import type { ProcessConfig } from '../../libs/config';
 
 /** What `Status` and `/version` report: the API this member speaks. */
-export const SERVER_VERSION = '3.7.1';
+export const SERVER_VERSION = ETCD_VERSION;
 
 export interface ListenUrl {
   readonly url: string;

@@ -1,5 +1,6 @@
+import { type ChangeKind, refusalOfChange } from '../../libs/membership';
 import { ConfOp, type ConfStep, type NodeId } from '../../libs/raft';
-import { ConfChangeType, type ConfChange, decodeConfChange } from '../../proto/gen/hexad';
+import { ConfChangeType, type ConfChange, decodeConfChange, type StoreSnapshot } from '../../proto/gen/hexad';
 import type { PeerMember } from './config';
 
 /** undefined: not the encoding of a change; such an entry changes nothing, on every member alike. */
@@ -19,26 +20,62 @@ const OPS: Readonly<Record<number, number>> = {
   [ConfChangeType.CONF_PROMOTE]: ConfOp.Promote,
 };
 
-export function confSteps(change: ConfChange | undefined): readonly ConfStep[] {
-  const op = change === undefined ? undefined : OPS[change.type];
-  return change === undefined || op === undefined ? [] : [{ op, node: change.nodeId }];
+const KINDS: Readonly<Record<number, ChangeKind>> = {
+  [ConfChangeType.CONF_ADD_VOTER]: 'add',
+  [ConfChangeType.CONF_ADD_LEARNER]: 'add',
+  [ConfChangeType.CONF_REMOVE]: 'remove',
+  [ConfChangeType.CONF_UPDATE]: 'update',
+  [ConfChangeType.CONF_PROMOTE]: 'promote',
+};
+
+/** A member as the book has it. */
+export interface BookMember extends PeerMember {
+  readonly isLearner: boolean;
 }
 
-/** Who is a member and where, as the configuration entries of the log have it. */
+/** Who is a member and where, as the configuration entries of the log up to `index` have it. */
 export class MemberBook {
-  private readonly byId = new Map<NodeId, PeerMember>();
+  private byId = new Map<NodeId, BookMember>();
+  private removedIds = new Set<NodeId>();
+  /** The last configuration entry that is in it. */
+  index = 0;
 
-  get members(): readonly PeerMember[] {
+  get members(): readonly BookMember[] {
     return [...this.byId.values()];
   }
 
-  apply(change: ConfChange | undefined): void {
-    if (change === undefined) return;
-    const { type, nodeId: id, name, peerUrls } = change;
+  get removed(): readonly NodeId[] {
+    return [...this.removedIds];
+  }
+
+  wasRemoved(id: NodeId): boolean {
+    return this.removedIds.has(id);
+  }
+
+  /** Takes the next configuration entry. Gives its steps for the core, none if it is without effect. */
+  apply(index: number, change: ConfChange | undefined): readonly ConfStep[] {
+    this.index = index;
+    if (change === undefined) return [];
+    const { type, nodeId: id, peerUrls, name } = change;
+    const op = OPS[type];
+    if (op === undefined || refusalOfChange(KINDS[type] ?? 'unknown', id, peerUrls, this) !== undefined) return [];
+    const before = this.byId.get(id);
     if (type === ConfChangeType.CONF_REMOVE) {
       this.byId.delete(id);
-    } else if (peerUrls.length > 0) {
-      this.byId.set(id, { id, name: name === '' ? (this.byId.get(id)?.name ?? '') : name, peerUrls });
+      this.removedIds.add(id);
+    } else {
+      const isLearner =
+        type === ConfChangeType.CONF_ADD_LEARNER || (type === ConfChangeType.CONF_UPDATE && before?.isLearner === true);
+      const urls = type === ConfChangeType.CONF_PROMOTE ? (before?.peerUrls ?? []) : peerUrls;
+      this.byId.set(id, { id, name: name === '' ? (before?.name ?? '') : name, peerUrls: urls, isLearner });
     }
+    return [{ op, node: id }];
+  }
+
+  /** Replaces everything by what a snapshot stands for. */
+  restore({ index, members, removed }: Pick<StoreSnapshot, 'index' | 'members' | 'removed'>): void {
+    this.index = index;
+    this.byId = new Map(members.map(({ id, name, peerUrls, isLearner }) => [id, { id, name, peerUrls, isLearner }]));
+    this.removedIds = new Set(removed);
   }
 }

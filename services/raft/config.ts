@@ -11,6 +11,8 @@ export interface PeerMember {
 export interface RaftSettings {
   readonly memberId: NodeId;
   readonly clusterId: bigint;
+  /** Joins a cluster that runs, rather than begin one. */
+  readonly isJoining: boolean;
   /** Sorted by id. Counts only while the WAL is new. */
   readonly initialMembers: readonly PeerMember[];
   readonly heartbeatMs: number;
@@ -19,6 +21,9 @@ export interface RaftSettings {
   readonly initialElectionTickAdvance: boolean;
   readonly preVote: boolean;
   readonly fsync: boolean;
+  readonly strictReconfigCheck: boolean;
+  /** Forget the other members, whatever they say. */
+  readonly forceNewCluster: boolean;
   readonly limits: RaftLimits;
 }
 
@@ -26,6 +31,12 @@ export interface RaftSettings {
 export interface RaftLimits {
   readonly walSegmentBytes: number;
   readonly walFirstSegmentBytes: number;
+  /** Entries that storage has made durable and that are kept for followers that are a little behind. */
+  readonly walKeepEntries: number;
+  /** How much of the WAL is kept for a follower that is connected, or is being sent the store, at most. */
+  readonly walKeepBytes: number;
+  /** Size of a WAL that storage does not work off at which a follower takes no more entries. */
+  readonly walUnappliedBytes: number;
   readonly entryCacheBytes: number;
   readonly readBackBytes: number;
   readonly inflightMessages: number;
@@ -46,6 +57,10 @@ export interface RaftLimits {
   /** What a stream may leave unread before messages for it are dropped (peers) or it is ended (siblings). */
   readonly queueBytes: number;
   readonly relayTimeoutMs: number;
+  /** A copy of the store that makes no progress for so long is given up; the next attempt waits, ever longer. */
+  readonly copyStallMs: number;
+  readonly copyRetryFirstMs: number;
+  readonly copyRetryMaxMs: number;
 }
 
 const MIB = 1024 * 1024;
@@ -55,6 +70,7 @@ export function raftSettings(config: ProcessConfig): RaftSettings {
   return {
     memberId: BigInt(`0x${config.memberId}`),
     clusterId: BigInt(`0x${config.clusterId}`),
+    isJoining: config.clusterState === 'existing',
     initialMembers: config.initialMembers
       .map(({ id, name, peerUrls }) => ({ id: BigInt(`0x${id}`), name, peerUrls }))
       .sort((a, b) => (a.id < b.id ? -1 : 1)),
@@ -64,14 +80,20 @@ export function raftSettings(config: ProcessConfig): RaftSettings {
     initialElectionTickAdvance,
     preVote: config.raft.preVote,
     fsync: !config.unsafeNoFsync,
-    limits: raftLimits(electionMs),
+    strictReconfigCheck: config.raft.strictReconfigCheck,
+    forceNewCluster: config.raft.forceNewCluster,
+    limits: raftLimits(electionMs, config.limits),
   };
 }
 
-export function raftLimits(electionMs: number): RaftLimits {
+export function raftLimits(electionMs: number, configured: ProcessConfig['limits']): RaftLimits {
+  const { walSegmentBytes, snapshotCatchupEntries } = configured;
   return {
-    walSegmentBytes: 64 * MIB,
-    walFirstSegmentBytes: 4 * MIB,
+    walSegmentBytes,
+    walFirstSegmentBytes: Math.min(4 * MIB, walSegmentBytes),
+    walKeepEntries: snapshotCatchupEntries,
+    walKeepBytes: 512 * MIB,
+    walUnappliedBytes: 1024 * MIB,
     entryCacheBytes: 64 * MIB,
     readBackBytes: 16 * MIB,
     inflightMessages: 256,
@@ -88,5 +110,8 @@ export function raftLimits(electionMs: number): RaftLimits {
     deliverBatchBytes: MIB,
     queueBytes: 64 * MIB,
     relayTimeoutMs: 5_000 + 2 * electionMs,
+    copyStallMs: 30_000,
+    copyRetryFirstMs: 500,
+    copyRetryMaxMs: 30_000,
   };
 }

@@ -2,7 +2,7 @@ import { createRaft, type LogEntry, type Message, MessageType, type RaftCore } f
 import { Wal } from '../../libs/wal';
 import { MemoryDisk } from '../../libs/wal/testing/memory-disk';
 import { bootstrapOfThree, entries, voters, walOptions } from '../../libs/wal/testing/wal-options';
-import { ConfChangeType, encodeConfChange } from '../../proto/gen/hexad';
+import { type ConfChange, ConfChangeType, encodeConfChange } from '../../proto/gen/hexad';
 import { Consensus } from './consensus';
 import { createStats } from './stats';
 
@@ -52,6 +52,8 @@ async function setUp(now: () => number = () => 0): Promise<Setup> {
     readConfirmed: () => log.push('read'),
     readsDropped: () => log.push('dropped'),
     leadershipChanged: () => undefined,
+    stepsOf: (_: number, change: ConfChange | undefined) =>
+      change === undefined ? [] : [{ op: change.type, node: change.nodeId }],
     configurationChanged: () => log.push('configuration'),
     afterTurn: () => log.push(`deliverable ${consensus.deliverable}`),
   };

@@ -1,5 +1,6 @@
 import {
   type ConfState,
+  type ConfStep,
   EntryType,
   type LogEntry,
   type Message,
@@ -11,7 +12,7 @@ import {
   type SoftState,
 } from '../../libs/raft';
 import type { Wal } from '../../libs/wal';
-import { confSteps, readConfChange } from './conf-changes';
+import { readConfChange } from './conf-changes';
 import type { RaftStats } from './stats';
 import type { ConfChange } from '../../proto/gen/hexad';
 
@@ -25,6 +26,8 @@ export interface ConsensusEvents {
   readConfirmed(states: readonly ReadState[]): void;
   readsDropped(contexts: readonly number[]): void;
   leadershipChanged(state: SoftState): void;
+  /** What a committed configuration entry does, if it is not without effect. */
+  stepsOf(index: number, change: ConfChange | undefined): readonly ConfStep[];
   configurationChanged(conf: ConfState, change: ConfChange | undefined): void;
   /** After the core's work: commit and persisted index are what they will be. */
   afterTurn(): void;
@@ -40,6 +43,8 @@ export class Consensus {
   private stopped = false;
   private persistedReady = 0;
   private lastSyncedReady = 0;
+  /** The last entry that the core has given out as committed; what it says of the members is in force. */
+  takenIndex: number;
   /** Messages that wait for the sync of Ready `after`. */
   private readonly waiting: { readonly after: number; readonly messages: readonly Message[] }[] = [];
 
@@ -50,6 +55,7 @@ export class Consensus {
     private readonly stats: RaftStats,
     private readonly fatal: (error: unknown) => never,
   ) {
+    this.takenIndex = core.commit;
     wal.onPersisted = (number) => this.persisted(number);
     wal.onLoaded = () => {
       core.entriesAvailable();
@@ -127,6 +133,7 @@ export class Consensus {
     }
     if (ready.softState !== undefined) this.events.leadershipChanged(ready.softState);
     for (const entry of ready.committed) if (entry.type === EntryType.Conf) this.applyConf(entry);
+    this.takenIndex = ready.committed.at(-1)?.index ?? this.takenIndex;
     if (ready.readStates.length > 0) this.events.readConfirmed(ready.readStates);
     if (ready.droppedReads.length > 0) this.events.readsDropped(ready.droppedReads);
   }
@@ -155,7 +162,7 @@ export class Consensus {
 
   private applyConf(entry: LogEntry): void {
     const change = readConfChange(entry.data);
-    const conf = this.core.applyConfChange(entry.index, confSteps(change));
+    const conf = this.core.applyConfChange(entry.index, this.events.stepsOf(entry.index, change));
     this.wal.setConfiguration({ index: entry.index, term: entry.term, conf });
     this.events.configurationChanged(conf, change);
   }

@@ -1,13 +1,15 @@
-import { Errors } from '../../libs/errors';
+import { Errors, GrpcCode } from '../../libs/errors';
 import type { LogEntry } from '../../libs/raft';
 import { StartError } from '../../libs/process';
 import type { StreamCall, StreamHandler } from '../../libs/rpc';
 import type { Wal } from '../../libs/wal';
-import { decodeDeliverAck, type DeliverAck, encodeDeliverBatch } from '../../proto/gen/hexad';
+import { decodeDeliverAck, type DeliverAck, encodeDeliverBatch, type StoreSnapshot } from '../../proto/gen/hexad';
 import type { RaftSettings } from './config';
 import type { Consensus } from './consensus';
 import { onDecoded } from './reply-stream';
 import type { RaftStats } from './stats';
+
+const NOT_RECORDED = { code: GrpcCode.Unavailable, message: 'the snapshot is being recorded' };
 
 export interface DeliverOptions {
   readonly consensus: Consensus;
@@ -15,6 +17,8 @@ export interface DeliverOptions {
   readonly settings: RaftSettings;
   readonly stats: RaftStats;
   readonly fatal: (error: unknown) => never;
+  /** The store came from another member. True once the WAL says so too; until then nothing is delivered. */
+  readonly recordInstalled: (snapshot: StoreSnapshot) => boolean;
 }
 
 /** Storage as it is attached: where its delivery stands and what it has said. */
@@ -35,6 +39,8 @@ interface Attached {
 export class Deliver {
   private attached: Attached | undefined;
   private lastApplied: number;
+  /** Members that have published their client URLs, as storage says. */
+  started: readonly bigint[] = [];
 
   constructor(private readonly options: DeliverOptions) {
     // Until storage says how far it is, it counts as not behind.
@@ -45,6 +51,11 @@ export class Deliver {
   backlog(): { readonly entries: number; readonly attached: boolean } {
     const entries = Math.max(0, this.options.consensus.core.commit - this.lastApplied);
     return { entries, attached: this.attached !== undefined };
+  }
+
+  /** Up to where storage has everything on disk; 0 while that is not known. */
+  get durableIndex(): number {
+    return this.attached?.durable ?? 0;
   }
 
   readonly serve: StreamHandler = (call) => {
@@ -85,11 +96,23 @@ export class Deliver {
   }
 
   private attach(call: StreamCall, hello: DeliverAck): Attached | undefined {
-    const { settings, consensus, fatal } = this.options;
+    const { settings, consensus, fatal, wal } = this.options;
     const { clusterId, memberId, appliedIndex, appliedTerm } = hello;
     if (clusterId !== 0n && (clusterId !== settings.clusterId || memberId !== settings.memberId)) {
       call.end(Errors.ClusterIDMismatch);
       return undefined;
+    }
+    if (hello.installed !== undefined && !this.options.recordInstalled(hello.installed)) {
+      call.end(NOT_RECORDED);
+      return undefined;
+    }
+    if (appliedIndex + 1 < wal.firstIndex) {
+      fatal(
+        new StartError(
+          `the store has applied entry ${appliedIndex} but the WAL begins at entry ${wal.firstIndex}: the store is missing or ` +
+            'is not the one of this WAL; remove this member from the cluster, clear its data directory and add it again',
+        ),
+      );
     }
     if (appliedIndex > consensus.core.lastIndex) {
       fatal(
@@ -117,6 +140,7 @@ export class Deliver {
     };
     this.attached = attached;
     this.lastApplied = appliedIndex;
+    this.started = hello.started;
     this.sendBatch(attached, []);
     this.options.consensus.schedule();
     return attached;
@@ -125,6 +149,7 @@ export class Deliver {
   private acknowledge(own: Attached, ack: DeliverAck): void {
     own.applied = ack.appliedIndex;
     own.durable = ack.durableIndex;
+    if (ack.started.length > 0) this.started = ack.started;
     if (this.attached === own) this.lastApplied = ack.appliedIndex;
   }
 

@@ -1,34 +1,43 @@
 import type { ProcessConfig } from '../../libs/config';
 import { Errors, type CatalogueError } from '../../libs/errors';
-import type { Logger } from '../../libs/process';
+import type { DataProcessContext, Logger } from '../../libs/process';
 import type { ConfState, NodeId, SoftState } from '../../libs/raft';
-import type { StreamHandler, UnaryCall } from '../../libs/rpc';
+import { ETCD_VERSION } from '../../libs/limits';
+import type { UnaryCall } from '../../libs/rpc';
 import type { Tracing } from '../../libs/telemetry';
 import type { Wal } from '../../libs/wal';
 import {
   type ConfChange,
+  ConfChangeType,
   decodeRaftMoveLeaderRequest,
   encodePeerBatch,
+  encodePeerMembersResponse,
   encodeRaftMoveLeaderResponse,
+  type StoreSnapshot,
 } from '../../proto/gen/hexad';
-import type { RaftSettings } from './config';
+import type { PeerMember, RaftSettings } from './config';
 import { bestSuccessor, Consensus } from './consensus';
 import { Deliver } from './deliver';
 import type { MemberBook } from './conf-changes';
+import { ConfGuard } from './conf-guard';
 import type { Opened } from './open';
-import { peerClientTls } from './peers/peer-address';
+import { peerClientTls } from '../../libs/peer-address';
 import { PeerEncoder } from './peers/peer-codec';
 import { PeerSet } from './peers/peer-set';
-import { peerHandler } from './peers/peer-server';
+import { PeerServer, type PeerServerOptions, refusalOfHello, REMOVED } from './peers/peer-server';
 import { Proposals } from './proposals';
 import { Reads } from './reads';
 import { Relay } from './relay';
+import { Snapshots } from './snapshots/snapshots';
 import { createStats } from './stats';
 import { StatusFeed } from './status';
 import { ProposalTraces } from './traces';
 
 /** Refusals of a peer are said in the log no more often than this. */
 const REFUSAL_LOG_MS = 10_000;
+
+/** Refuses what would be written. */
+const NO_ROOM = { entries: Number.POSITIVE_INFINITY, attached: true };
 
 interface Transfer {
   readonly target: NodeId;
@@ -45,12 +54,15 @@ export class RaftHost {
   readonly deliver: Deliver;
   readonly status: StatusFeed;
   readonly relay: Relay;
-  readonly servePeers: StreamHandler;
+  readonly peerServer: PeerServer;
+  readonly snapshots: Snapshots;
 
   private readonly consensus: Consensus;
   private readonly peers: PeerSet;
   private readonly wal: Wal;
   private readonly book: MemberBook;
+  /** Who was there when this member joined; counts until the log says who is. */
+  private readonly hints: readonly PeerMember[];
   /** Reply streams with something to send at the end of the turn. */
   private readonly dirty = new Set<{ flush(): void }>();
   private readonly refusalsLogged = new Map<string, number>();
@@ -63,42 +75,77 @@ export class RaftHost {
     private readonly settings: RaftSettings,
     opened: Opened,
     private readonly logger: Logger,
-    fatal: (error: unknown) => never,
+    private readonly endings: Pick<DataProcessContext, 'fatal' | 'removed'>,
     tracing: Tracing,
   ) {
     const { wal, core, book, nonce } = opened;
+    const { fatal } = endings;
     const { stats, dirty } = this;
     const { limits } = settings;
     const now = (): number => performance.now();
     this.wal = wal;
     this.book = book;
+    this.hints = opened.hints;
     this.peers = new PeerSet(settings.memberId, {
       engine: config.rpcEngine,
       queueBytes: limits.queueBytes,
       encoder: new PeerEncoder(),
       stats,
       tls: (host) => peerClientTls(config.tls.peer, host),
-      hello: (to) => encodePeerBatch({ hello: { clusterId: settings.clusterId, from: settings.memberId, to, nonce } }),
+      hello: (to) =>
+        encodePeerBatch({
+          hello: { clusterId: settings.clusterId, from: settings.memberId, to, nonce, serverVersion: ETCD_VERSION },
+        }),
       onLost: (id) => this.peerLost(id),
-      onConnected: () => this.peerConnected(),
-      onRefused: (id, url, reason) => this.logRefusal(`peer ${id.toString(16)} at ${url}`, reason.message),
+      onConnected: (id) => this.peerConnected(id),
+      onSnapshot: (id) => this.snapshots.send(id),
+      onRefused: (id, url, reason) => {
+        if (reason.message === REMOVED.message) this.leave(reason.message);
+        this.logRefusal(`peer ${id.toString(16)} at ${url}`, reason.message);
+      },
     });
     const { peers } = this;
     this.consensus = new Consensus(core, wal, this.events(), stats, fatal);
     const { consensus } = this;
     const shared = { consensus, limits, stats, now, dirty };
-    this.deliver = new Deliver({ consensus, wal, settings, stats, fatal });
+    this.snapshots = new Snapshots({
+      config,
+      settings,
+      opened,
+      consensus,
+      peers,
+      logger,
+      now,
+      durableIndex: () => this.deliver.durableIndex,
+      onReplaced: (conf) => this.membersChanged(conf),
+      refusalOf: (hello) => refusalOfHello(this.helloChecks, hello),
+    });
+    const recordInstalled = (snapshot: StoreSnapshot): boolean => this.snapshots.record(snapshot);
+    this.deliver = new Deliver({ consensus, wal, settings, stats, fatal, recordInstalled });
     this.traces = new ProposalTraces(tracing);
-    this.proposals = new Proposals({ ...shared, peers, traces: this.traces, backlog: () => this.deliver.backlog() });
+    const guard = new ConfGuard({
+      core,
+      book,
+      isStrict: settings.strictReconfigCheck,
+      now,
+      connectedSince: (id) => peers.get(id)?.connectedSince,
+    });
+    this.proposals = new Proposals({
+      ...shared,
+      peers,
+      traces: this.traces,
+      backlog: () => (this.snapshots.isFull ? NO_ROOM : this.deliver.backlog()),
+      refusalOfChange: (entry, isOwn) => guard.refusalOf(entry, isOwn),
+    });
     this.reads = new Reads(shared);
     this.status = new StatusFeed(consensus, settings);
     this.relay = new Relay({ ...shared, memberId: settings.memberId, peers });
-    this.servePeers = this.peerServer(fatal);
+    this.peerServer = this.createPeerServer(fatal);
   }
 
   /** Begins to tick. A sole voter campaigns at once. */
   start(): void {
-    this.peers.update(this.book.members);
+    this.peers.update(this.knownMembers());
     const { core } = this.consensus;
     const { voters } = core.confState;
     this.logger.info(
@@ -145,6 +192,7 @@ export class RaftHost {
   async stop(): Promise<void> {
     clearInterval(this.ticker);
     this.consensus.stop();
+    this.snapshots.close();
     this.peers.close();
     await this.wal.close();
   }
@@ -176,9 +224,11 @@ export class RaftHost {
       readConfirmed: (states) => this.reads.confirmed(states),
       readsDropped: (contexts) => this.reads.dropped(contexts),
       leadershipChanged: (state) => this.leadershipChanged(state),
+      stepsOf: (index, change) => (index <= this.book.index ? [] : this.book.apply(index, change)),
       configurationChanged: (conf, change) => this.configurationChanged(conf, change),
       afterTurn: () => {
         this.deliver.send();
+        this.snapshots.afterTurn();
         this.traces.committed(this.consensus.core.commit);
         this.status.update();
         this.flushReplies();
@@ -191,15 +241,18 @@ export class RaftHost {
     this.dirty.clear();
   }
 
-  private peerServer(fatal: (error: unknown) => never): StreamHandler {
-    const { memberId, clusterId } = this.settings;
-    return peerHandler({
-      memberId,
-      clusterId,
+  private createPeerServer(fatal: (error: unknown) => never): PeerServer {
+    return new PeerServer({
+      ...this.helloChecks,
+      onHello: ({ from, serverVersion }) => this.status.heardOf(from, serverVersion),
       stats: this.stats,
       fatal,
       onMessages: (from, messages) => {
-        for (const message of messages) if (message.from === from) this.consensus.core.step(message);
+        const takesEntries = !this.snapshots.isFull;
+        for (const message of messages) {
+          if (message.from !== from) continue;
+          if (takesEntries || message.entries.length === 0) this.consensus.core.step(message);
+        }
         this.consensus.schedule();
       },
       onExtras: (from, batch) => {
@@ -213,6 +266,20 @@ export class RaftHost {
     });
   }
 
+  private get helloChecks(): Pick<PeerServerOptions, 'memberId' | 'clusterId' | 'wasRemoved'> {
+    const { memberId, clusterId } = this.settings;
+    return { memberId, clusterId, wasRemoved: (id) => this.book.wasRemoved(id) };
+  }
+
+  /** Who the cluster is, for a member that is to join. */
+  readonly members = (call: UnaryCall): void => {
+    const { members, removed } = this.book;
+    const { clusterId } = this.settings;
+    const list = members.map(({ id, name, peerUrls, isLearner }) => ({ id, name, peerUrls: [...peerUrls], isLearner }));
+    const { started } = this.deliver;
+    call.reply(encodePeerMembersResponse({ clusterId, members: list, removed: [...removed], started }));
+  };
+
   private tick(): void {
     this.consensus.core.tick();
     const target = this.consensus.handOverIfStalled(this.settings.electionMs);
@@ -221,6 +288,7 @@ export class RaftHost {
     this.proposals.retryHeld();
     this.reads.tick();
     this.relay.tick();
+    this.snapshots.tick();
     this.endTransfers();
     this.consensus.schedule();
   }
@@ -240,17 +308,49 @@ export class RaftHost {
     this.stats.leaderChanges += 1;
     this.logger.info({ leader: leader.toString(16), role, term }, leader === 0n ? 'lost leader' : 'elected leader');
     this.endTransfers();
-    if (role !== 'leader') this.traces.leadershipLost();
+    if (role !== 'leader') {
+      this.traces.leadershipLost();
+      this.leaveIfRemoved();
+    }
     this.proposals.retryHeld();
   }
 
   private configurationChanged(conf: ConfState, change: ConfChange | undefined): void {
-    this.book.apply(change);
-    this.peers.update(this.book.members);
+    if (change?.type === ConfChangeType.CONF_REMOVE && this.book.wasRemoved(change.nodeId)) {
+      this.snapshots.forget(change.nodeId);
+      this.peerServer.dismiss(change.nodeId);
+    }
+    this.membersChanged(conf);
+    this.leaveIfRemoved();
+  }
+
+  /** A member that joins answers the others before the log has told it of them. */
+  private knownMembers(): readonly PeerMember[] {
+    const { book, settings } = this;
+    const known = new Set(book.members.map(({ id }) => id));
+    if (known.has(settings.memberId)) return book.members;
+    const hinted = this.hints.filter(({ id }) => !known.has(id) && !book.wasRemoved(id));
+    return [...book.members, ...hinted];
+  }
+
+  /** A leader that removed itself leads on until another has taken over (the core sees to that). */
+  private leaveIfRemoved(): void {
+    if (!this.book.wasRemoved(this.settings.memberId) || this.consensus.isLeader) return;
+    // Two turns later, so that what told of it is answered.
+    setImmediate(() => setImmediate(() => this.leave(REMOVED.message)));
+  }
+
+  private leave(reason: string): never {
+    return this.endings.removed(reason);
+  }
+
+  private membersChanged(conf: ConfState): void {
+    this.peers.update(this.knownMembers());
     this.logger.info({ voters: conf.voters.map((id) => id.toString(16)) }, 'the configuration has changed');
   }
 
-  private peerConnected(): void {
+  private peerConnected(id: NodeId): void {
+    this.snapshots.reconnected(id);
     this.advanceFirstElection();
     this.proposals.retryHeld();
     this.consensus.schedule();

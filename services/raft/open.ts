@@ -5,14 +5,19 @@ import { begunNote, noteBegun, walBootstrap } from '../../libs/bootstrap';
 import type { ProcessConfig } from '../../libs/config';
 import { lockDirectory, type Logger, StartError } from '../../libs/process';
 import { createDirectoryDisk, Wal, WalError } from '../../libs/wal';
-import { confSteps, MemberBook, readConfChange } from './conf-changes';
-import type { RaftSettings } from './config';
+import { MemberBook, readConfChange } from './conf-changes';
+import type { PeerMember, RaftSettings } from './config';
+import { forceNewCluster } from './force-new-cluster';
+import { MembersFile } from './members-file';
 import { createRaft, type RaftCore } from '../../libs/raft';
 
 export interface Opened {
   readonly wal: Wal;
   readonly core: RaftCore;
   readonly book: MemberBook;
+  readonly membersFile: MembersFile;
+  /** Who was there when this member joined. */
+  readonly hints: readonly PeerMember[];
   /** This process's random number below 2^48, new at each start. */
   readonly nonce: number;
   readonly unlock: () => void;
@@ -28,11 +33,26 @@ export async function openRaft(
   mkdirSync(config.paths.walDir, { recursive: true, mode: 0o700 });
   const unlock = await lockDirectory(config.paths.walDir);
   const wal = openWal(config, settings, logger, fatal);
-  if (wal.recovered === undefined) await beginWal(wal, config, settings);
+  mkdirSync(config.paths.memberDir, { recursive: true, mode: 0o700 });
+  const membersFile = new MembersFile(config.paths.memberDir);
+  if (wal.recovered === undefined) {
+    if (settings.isJoining) membersFile.saveHints(settings.initialMembers);
+    await beginWal(wal, config, settings);
+  }
   noteBegun(config.paths.memberDir, config);
   const book = new MemberBook();
+  membersFile.load(book, wal.recovered?.configuration.index ?? 0, wal.firstIndex);
+  if (settings.forceNewCluster) await forceNewCluster(wal, book, settings, logger);
   const nonce = randomInt(1, 2 ** 48);
-  return { wal, core: makeCore(wal, settings, nonce, book), book, nonce, unlock };
+  return {
+    wal,
+    core: makeCore(wal, settings, nonce, book),
+    book,
+    membersFile,
+    hints: membersFile.hints(),
+    nonce,
+    unlock,
+  };
 }
 
 function openWal(config: ProcessConfig, settings: RaftSettings, logger: Logger, fatal: (error: unknown) => never): Wal {
@@ -66,7 +86,8 @@ async function beginWal(wal: Wal, config: ProcessConfig, settings: RaftSettings)
         'without it the member could vote twice; remove it from the cluster, clear its data directory and add it again',
     );
   }
-  await wal.bootstrap(walBootstrap(settings.initialMembers));
+  // A member that joins a cluster which runs has it all from the others.
+  await wal.bootstrap(walBootstrap(settings.isJoining ? [] : settings.initialMembers));
 }
 
 function makeCore(wal: Wal, settings: RaftSettings, nonce: number, book: MemberBook): RaftCore {
@@ -74,7 +95,8 @@ function makeCore(wal: Wal, settings: RaftSettings, nonce: number, book: MemberB
   if (recovered === undefined) throw new Error('the WAL has not begun');
   const { hardState, configuration, confEntries } = recovered;
   const { limits } = settings;
-  const commit = Math.max(Math.min(hardState.commit, wal.lastIndex), configuration.index);
+  // The log was cut only behind what was committed, which the last record of the commit may not say yet.
+  const commit = Math.max(Math.min(hardState.commit, wal.lastIndex), configuration.index, wal.firstIndex - 1);
   const core = createRaft({
     id: settings.memberId,
     confState: configuration.conf,
@@ -96,10 +118,10 @@ function makeCore(wal: Wal, settings: RaftSettings, nonce: number, book: MemberB
   });
   for (const entry of confEntries) {
     if (entry.index > commit) break; // comes as committed later
-    const change = readConfChange(entry.data);
-    book.apply(change);
+    if (entry.index <= book.index) continue;
+    const steps = book.apply(entry.index, readConfChange(entry.data));
     if (entry.index <= configuration.index) continue;
-    const conf = core.applyConfChange(entry.index, confSteps(change));
+    const conf = core.applyConfChange(entry.index, steps);
     wal.setConfiguration({ index: entry.index, term: entry.term, conf });
   }
   return core;

@@ -22,6 +22,8 @@ export interface ProposalsOptions {
   readonly traces: ProposalTraces;
   readonly now: () => number;
   readonly dirty: Set<{ flush(): void }>;
+  /** Why a change of the members is not taken now; `isOwn`: no other member passed it on. */
+  readonly refusalOfChange: (entry: Uint8Array, isOwn: boolean) => CatalogueError | undefined;
   /** Committed entries that storage has not applied yet, and whether there is a storage to apply them. */
   readonly backlog: () => { readonly entries: number; readonly attached: boolean };
 }
@@ -136,6 +138,8 @@ export class Proposals {
   /** Proposals of one kind: all plain, or one that changes the configuration. */
   private route(proposals: readonly Proposal[], origin: Origin, since: number): void {
     if (proposals.length === 0) return;
+    const refusal = this.refusalOfChange(proposals[0], typeof origin !== 'bigint');
+    if (refusal !== undefined) return this.refuse(proposals, origin, refusal);
     const { core } = this.options.consensus;
     const result = core.propose(proposals.map(entryOf));
     if (result === 'ok') return this.options.traces.appended(proposals, core.lastIndex);
@@ -143,6 +147,10 @@ export class Proposals {
     // What was forwarded goes no further, and the other member does not hold it either: it is told at once.
     if (typeof origin === 'bigint') return this.refuse(proposals, origin, refusalOf(result));
     if (result !== 'not-leader' || !this.forward(proposals)) this.hold(proposals, origin, since);
+  }
+
+  private refusalOfChange(first: Proposal | undefined, isOwn: boolean): CatalogueError | undefined {
+    return first?.conf ? this.options.refusalOfChange(first.entry, isOwn) : undefined;
   }
 
   private forward(proposals: readonly Proposal[]): boolean {

@@ -2,7 +2,7 @@ import {
   formatAddress,
   healthHandlers,
   parseAddress,
-  type ProcessContext,
+  type DataProcessContext,
   type RunningProcess,
   StartError,
 } from '../../libs/process';
@@ -12,18 +12,18 @@ import { startTracing } from '../../libs/telemetry';
 import type { ProcessConfig } from '../../libs/config';
 import { PEER_PATHS, RAFT_PATHS } from '../../proto/gen/hexad';
 import { raftSettings } from './config';
-import { peerAddress, peerServerTls } from './peers/peer-address';
+import { peerAddress, peerServerTls } from '../../libs/peer-address';
 import { RaftHost } from './host';
 import { openRaft } from './open';
 
 /** Starts the raft process of a member: its log, its links to the other members, and its services for its siblings. */
-export async function startRaft(context: ProcessContext): Promise<RunningProcess> {
+export async function startRaft(context: DataProcessContext): Promise<RunningProcess> {
   const { config, logger } = context;
   const fatal = (error: unknown): never => context.fatal(error);
   const settings = raftSettings(config);
   const opened = await openRaft(config, settings, logger, fatal);
   const tracing = startTracing(config);
-  const host = new RaftHost(config, settings, opened, logger, fatal, tracing);
+  const host = new RaftHost(config, settings, opened, logger, context, tracing);
   const peerServers = await listenToPeers(config, host, logger);
   const server = createServer({ engine: config.rpcEngine, maxReceiveBytes: INTERNAL_MESSAGE_BYTES_MAX });
   server.addHandlers(siblingHandlers(host));
@@ -61,7 +61,7 @@ function siblingHandlers(host: RaftHost): Parameters<RpcServer['addHandlers']>[0
 async function listenToPeers(
   config: ProcessConfig,
   host: RaftHost,
-  logger: ProcessContext['logger'],
+  logger: DataProcessContext['logger'],
 ): Promise<RpcServer[]> {
   const servers: RpcServer[] = [];
   for (const url of config.urls.listenPeer) {
@@ -76,7 +76,10 @@ async function listenToPeers(
       onProtocolError: (peer, reason) =>
         logger.warn({ 'remote-addr': peer, error: reason }, 'rejected connection on peer endpoint'),
     });
-    server.addHandlers({ stream: { [PEER_PATHS.Messages]: host.servePeers } });
+    server.addHandlers({
+      unary: { [PEER_PATHS.Members]: host.members },
+      stream: { [PEER_PATHS.Messages]: host.peerServer.serve, [PEER_PATHS.Stream]: host.snapshots.receiver.serve },
+    });
     try {
       await server.listen(parsed.address);
     } catch (error) {

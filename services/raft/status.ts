@@ -1,4 +1,4 @@
-import type { RaftCore } from '../../libs/raft';
+import type { NodeId, RaftCore } from '../../libs/raft';
 import type { StreamCall, StreamHandler } from '../../libs/rpc';
 import { encodeRaftStatus } from '../../proto/gen/hexad';
 import type { Consensus } from './consensus';
@@ -14,6 +14,7 @@ const NOTHING_SENT = {
 /** Tells siblings who leads, in which term, and who votes: at once, and at each change. */
 export class StatusFeed {
   private readonly calls = new Set<StreamCall>();
+  private readonly versions = new Map<NodeId, string>();
   private last: Pick<RaftCore, 'term' | 'leader' | 'termStartIndex' | 'confState'> = NOTHING_SENT;
 
   constructor(
@@ -28,6 +29,13 @@ export class StatusFeed {
     call.send(this.encode());
   };
 
+  /** A member has said of which version it is. */
+  heardOf(id: NodeId, version: string): void {
+    if (this.versions.get(id) === version) return;
+    this.versions.set(id, version);
+    this.send();
+  }
+
   /** Sends the status if it differs from the last one sent. Cheap enough for every turn. */
   update(): void {
     const { term, leader, termStartIndex, confState } = this.consensus.core;
@@ -35,6 +43,10 @@ export class StatusFeed {
     const isSame = term === last.term && leader === last.leader && termStartIndex === last.termStartIndex;
     if (isSame && confState === last.confState) return;
     this.last = { term, leader, termStartIndex, confState };
+    this.send();
+  }
+
+  private send(): void {
     if (this.calls.size === 0) return;
     const bytes = this.encode();
     for (const call of this.calls) call.send(bytes);
@@ -55,6 +67,7 @@ export class StatusFeed {
       voters: [...new Set([...voters, ...votersOutgoing])],
       learners: [...learners],
       termStartIndex: core.termStartIndex,
+      versions: [...this.versions].map(([id, version]) => ({ id, version })),
     });
   }
 }

@@ -1,3 +1,4 @@
+import { ETCD_VERSION } from '../../libs/limits';
 import type { Logger } from '../../libs/process';
 import { type Channel, createLink, type Link } from '../../libs/rpc';
 import { encodeAlarmRequest, encodeCompactionRequest } from '../../proto/gen/etcdserverpb';
@@ -13,6 +14,7 @@ import {
   RAFT_PATHS,
 } from '../../proto/gen/hexad';
 import type { CompactionPolicy } from './auto-compaction';
+import { nextClusterVersion } from './cluster-version';
 import type { ResultsFeed } from './feeds/results';
 import type { Gate } from './gate';
 import { limits } from './limits';
@@ -20,8 +22,8 @@ import { Alarm } from './state/alarms';
 import type { Identity } from './state/ids';
 import type { ReplicatedState } from './state/state';
 
-/** What this version of the cluster calls itself, decided once through the log. */
-const CLUSTER_VERSION = '3.7.0';
+/** The highest that this version of Hexad can decide. */
+const OWN_CLUSTER_VERSION = ETCD_VERSION.replace(/\d+$/, '0');
 
 export interface OwnProposalsOptions {
   readonly channel: Channel;
@@ -51,6 +53,9 @@ export class OwnProposals {
   private readonly underWay = new Map<number, number>();
   private sequence = 0;
   private leaderId = 0n;
+  private leaderSince = 0;
+  /** Of the other members, as raft has heard. */
+  private versions: ReadonlyMap<bigint, string> = new Map();
   private timer: NodeJS.Timeout | undefined;
   private compactionTimer: NodeJS.Timeout | undefined;
   private closed = false;
@@ -74,7 +79,10 @@ export class OwnProposals {
       path: RAFT_PATHS.Status,
       firstMessage: () => encodeRaftStatusRequest({}),
       onMessage: (message) => {
-        this.leaderId = decodeRaftStatus(message).leaderId;
+        const { leaderId, versions } = decodeRaftStatus(message);
+        if (leaderId !== this.leaderId) this.leaderSince = performance.now();
+        this.leaderId = leaderId;
+        this.versions = new Map(versions.map(({ id, version }) => [id, version]));
         this.reconsider();
       },
     });
@@ -108,8 +116,16 @@ export class OwnProposals {
 
   private decideVersion(): void {
     const { state, identity } = this.options;
-    if (state.clusterVersion !== '' || this.leaderId !== identity.memberId) return;
-    this.propose(EntryKind.ENTRY_CLUSTER_VERSION, () => encodeClusterVersion({ version: CLUSTER_VERSION }));
+    if (state.clusterVersion === OWN_CLUSTER_VERSION || this.leaderId !== identity.memberId) return;
+    const version = nextClusterVersion({
+      current: state.clusterVersion,
+      members: state.members.list().map(({ id }) => id),
+      versionOf: (id) => (id === identity.memberId ? ETCD_VERSION : this.versions.get(id)),
+      ledMs: performance.now() - this.leaderSince,
+    });
+    if (version !== undefined) {
+      this.propose(EntryKind.ENTRY_CLUSTER_VERSION, () => encodeClusterVersion({ version }));
+    } else if (state.clusterVersion === '') this.retryLater();
   }
 
   private raiseAlarm(): void {

@@ -2,9 +2,16 @@ import { INTERNAL_MESSAGE_BYTES_MAX } from '../../libs/limits';
 import type { Store } from '../../libs/mvcc';
 import type { Logger } from '../../libs/process';
 import { type Channel, createLink, type Link } from '../../libs/rpc';
-import { decodeDeliverBatch, encodeDeliverAck, type LogEntry, RAFT_PATHS } from '../../proto/gen/hexad';
+import {
+  decodeDeliverBatch,
+  encodeDeliverAck,
+  type LogEntry,
+  RAFT_PATHS,
+  type StoreSnapshot,
+} from '../../proto/gen/hexad';
 import { limits } from './limits';
 import type { Identity } from './state/ids';
+import type { MemberRecord } from './state/members';
 
 /** Above this much waiting for apply the delivery is held back, below a quarter of it it goes on. */
 const QUEUED_BYTES_MAX = INTERNAL_MESSAGE_BYTES_MAX / 4;
@@ -15,6 +22,11 @@ export interface RaftLinkOptions {
   readonly identity: Identity;
   /** Whether the store has been told whose it is: an empty store joins whatever raft says it is part of. */
   readonly isEmpty: () => boolean;
+  /** The store came from another member, which raft must have recorded before it delivers anything. */
+  readonly installed: StoreSnapshot | undefined;
+  readonly clearInstalled: () => void;
+  /** Another array after each change. */
+  readonly members: () => readonly MemberRecord[];
   readonly logger: Logger;
   readonly fatal: (error: unknown) => never;
   /** A new stream: entries not applied by now will come again. */
@@ -29,9 +41,12 @@ export class RaftLink {
   private paused = false;
   private sentApplied = 0;
   private sentDurable = 0;
+  private installed: StoreSnapshot | undefined;
+  private sentMembers: readonly MemberRecord[] = [];
 
   constructor(private readonly options: RaftLinkOptions) {
     const { channel, logger } = options;
+    this.installed = options.installed;
     this.link = createLink({
       channel,
       path: RAFT_PATHS.Deliver,
@@ -49,13 +64,24 @@ export class RaftLink {
     this.sentApplied = applied.index;
     this.sentDurable = durable.index;
     this.link.send(
-      encodeDeliverAck({ appliedIndex: applied.index, durableIndex: durable.index, appliedTerm: applied.term }),
+      encodeDeliverAck({
+        appliedIndex: applied.index,
+        durableIndex: durable.index,
+        appliedTerm: applied.term,
+        started: this.options.members() === this.sentMembers ? [] : this.started(),
+      }),
     );
   }
 
   /** Acknowledges when much was applied since the last time; the rest follows by the timer and wakes raft less often. */
   acknowledgeMuch(): void {
     if (this.options.store.applied.index - this.sentApplied >= limits.acknowledgeEntries) this.acknowledge();
+  }
+
+  /** Members that have published their client URLs: one that begins anew under such an id has lost its log. */
+  private started(): bigint[] {
+    this.sentMembers = this.options.members();
+    return this.sentMembers.filter(({ clientUrls }) => clientUrls.length > 0).map(({ id }) => id);
   }
 
   /** After apply has worked off some of its queue. */
@@ -81,6 +107,8 @@ export class RaftLink {
       durableIndex: durable.index,
       appliedTerm: applied.term,
       ...(this.options.isEmpty() ? {} : { clusterId, memberId }),
+      installed: this.installed,
+      started: this.started(),
     });
   }
 
@@ -91,6 +119,11 @@ export class RaftLink {
       const { clusterId, memberId } = batch;
       if (clusterId !== 0n && (clusterId !== identity.clusterId || memberId !== identity.memberId)) {
         throw new Error(`raft is member ${hex(memberId)} of cluster ${hex(clusterId)}, the store is not`);
+      }
+      if (this.installed !== undefined) {
+        // Raft delivers, so its WAL has the snapshot.
+        this.options.clearInstalled();
+        this.installed = undefined;
       }
       this.options.onEntries(batch.entries, batch.commitIndex);
     } catch (error) {

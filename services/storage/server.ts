@@ -6,31 +6,44 @@ import {
   healthHandlers,
   lockDirectory,
   parseAddress,
-  type ProcessContext,
+  type DataProcessContext,
   type RunningProcess,
   StartError,
 } from '../../libs/process';
 import { connect, createServer } from '../../libs/rpc';
-import { openStore } from '../../libs/store';
+import { currentGeneration, openStore, removeOtherGenerations } from '../../libs/store';
 import { startTracing } from '../../libs/telemetry';
+import type { StoreSnapshot } from '../../proto/gen/hexad';
 import { type StorageConfig, storageConfig } from './config';
+import { clearInstalled, readInstalled } from './copy/installed';
 import { storedIdentity } from './state/state';
 import { Storage } from './storage';
 
 /** Starts the storage process of a member: opens and locks the store, follows raft, and serves its siblings. */
-export async function startStorage(context: ProcessContext): Promise<RunningProcess> {
+export async function startStorage(context: DataProcessContext): Promise<RunningProcess> {
   const { config, logger } = context;
   const fatal = (error: unknown): never => context.fatal(error);
   const settings = storageConfig(config);
   mkdirSync(settings.storeDir, { recursive: true, mode: 0o700 });
   const unlock = await lockDirectory(settings.storeDir);
-  const store = openChecked(settings, fatal);
+  const { store, generation, installed } = openChecked(settings, fatal);
   const tracing = startTracing(config);
   const channelOptions = { engine: config.rpcEngine, maxReceiveBytes: INTERNAL_MESSAGE_BYTES_MAX };
   const raft = parseAddress(config.addresses.raft);
   const deliver = connect(raft, channelOptions);
   const control = connect(raft, channelOptions);
-  const storage = new Storage({ config: settings, store, logger, tracing, fatal, deliver, control });
+  const storage = new Storage({
+    config: settings,
+    store,
+    logger,
+    tracing,
+    fatal,
+    deliver,
+    control,
+    installed,
+    clearInstalled: () => clearInstalled(generation),
+    restart: (reason) => context.restart(reason),
+  });
   const server = createServer({ engine: config.rpcEngine, maxReceiveBytes: INTERNAL_MESSAGE_BYTES_MAX });
   server.addHandlers(storage.handlers);
   server.addHandlers(healthHandlers());
@@ -49,15 +62,19 @@ export async function startStorage(context: ProcessContext): Promise<RunningProc
 }
 
 /** A store that can't be used is the end of the start, in one line; a restart would not mend it. */
-function openChecked(settings: StorageConfig, fatal: (error: unknown) => never): Store {
-  let store: Store;
+function openChecked(settings: StorageConfig, fatal: (error: unknown) => never): Opened {
+  const { storeDir } = settings;
+  let opened: Opened;
   try {
-    store = openStore({ directory: settings.storeDir, onFatal: fatal });
+    removeOtherGenerations(storeDir);
+    const generation = currentGeneration(storeDir);
+    const installed = readInstalled(generation);
+    opened = { generation, installed, store: openStore({ directory: generation, onFatal: fatal }) };
   } catch (error) {
     if (!(error instanceof CorruptionError) && !(error instanceof NewerFormatError)) throw error;
     throw new StartError(`cannot open the store in ${settings.storeDir}: ${error.message}`);
   }
-  const owner = storedIdentity(store);
+  const owner = storedIdentity(opened.store);
   const { clusterId, memberId } = settings.identity;
   if (owner !== undefined && (owner.clusterId !== clusterId || owner.memberId !== memberId)) {
     throw new StartError(
@@ -65,5 +82,13 @@ function openChecked(settings: StorageConfig, fatal: (error: unknown) => never):
         `${owner.clusterId.toString(16)}, not to member ${memberId.toString(16)} of cluster ${clusterId.toString(16)}`,
     );
   }
-  return store;
+  return opened;
+}
+
+interface Opened {
+  readonly store: Store;
+  /** The directory that it lies in. */
+  readonly generation: string;
+  /** It came from another member, and raft has not said that it knows. */
+  readonly installed: StoreSnapshot | undefined;
 }

@@ -2,7 +2,7 @@ import type { Store } from '../../libs/mvcc';
 import type { Logger } from '../../libs/process';
 import type { Channel, Handlers } from '../../libs/rpc';
 import type { Tracing } from '../../libs/telemetry';
-import { type LogEntry, STORAGE_PATHS } from '../../proto/gen/hexad';
+import { type LogEntry, STORAGE_PATHS, type StoreSnapshot } from '../../proto/gen/hexad';
 import { ApplyLoop } from './apply/apply-loop';
 import { ApplyAttempts } from './apply/attempts';
 import { StateMachine } from './apply/machine';
@@ -10,6 +10,8 @@ import { compactionPolicy } from './auto-compaction';
 import { BackupServer } from './backup/backup-server';
 import { Compactor } from './compactor';
 import type { StorageConfig } from './config';
+import { CopyInServer } from './copy/copy-in';
+import { CopyOutServer } from './copy/copy-out';
 import { EventsFeed } from './feeds/events';
 import { StateFeed } from './feeds/feed';
 import { HistoryServer } from './feeds/history';
@@ -35,6 +37,11 @@ export interface StorageOptions {
   readonly deliver: Channel;
   /** To `raft.sock`: own proposals and status. */
   readonly control: Channel;
+  /** The store came from another member, and raft has not said that it knows; `clearInstalled` notes that it does. */
+  readonly installed: StoreSnapshot | undefined;
+  readonly clearInstalled: () => void;
+  /** Ends the process, to begin anew with another store. */
+  readonly restart: (reason: string) => void;
 }
 
 /** The storage process without its listener: entries in from raft, results, events, feeds and reads out. */
@@ -51,6 +58,7 @@ export class Storage {
   private readonly loop: ApplyLoop;
   private readonly raft: RaftLink;
   private readonly own: OwnProposals;
+  private readonly copyIn: CopyInServer;
   private isEmpty: boolean;
   /** Raft's commit when we first met: what must be applied before anything is served. */
   private openAt: number | undefined;
@@ -80,6 +88,9 @@ export class Storage {
       stallMs: limits.backupStallMs,
     });
     const history = new HistoryServer(store, identity, this.gate);
+    const copyOut = new CopyOutServer(store, identity, options.logger);
+    const { storeDir } = config;
+    this.copyIn = new CopyInServer({ storeDir, identity, store, logger: options.logger, restart: options.restart });
     this.handlers = {
       stream: {
         [STORAGE_PATHS.Read]: this.reads.handler,
@@ -88,6 +99,8 @@ export class Storage {
         [STORAGE_PATHS.History]: (call) => history.serve(call),
         [STORAGE_PATHS.Feed]: (call) => feed.serve(call),
         [STORAGE_PATHS.Backup]: (call) => backups.serve(call),
+        [STORAGE_PATHS.CopyOut]: (call) => copyOut.serve(call),
+        [STORAGE_PATHS.CopyIn]: (call) => this.copyIn.serve(call),
       },
     };
     this.attempts = new ApplyAttempts(config.storeDir);
@@ -107,6 +120,7 @@ export class Storage {
     this.own.close();
     this.events.close();
     this.compactor.close();
+    this.copyIn.close();
     clearInterval(this.durabilityTimer);
     this.loop.reset();
     await this.options.store.close();
@@ -129,12 +143,15 @@ export class Storage {
   }
 
   private createRaftLink(): RaftLink {
-    const { deliver, store, logger, fatal, config } = this.options;
+    const { deliver, store, logger, fatal, config, installed, clearInstalled } = this.options;
     return new RaftLink({
       channel: deliver,
       store,
       identity: config.identity,
       isEmpty: () => this.isEmpty,
+      installed,
+      clearInstalled,
+      members: () => this.state.members.list(),
       logger,
       fatal,
       onConnecting: () => this.loop.reset(),

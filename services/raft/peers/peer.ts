@@ -1,7 +1,16 @@
 import type { RpcError } from '../../../libs/errors';
 import { INTERNAL_MESSAGE_BYTES_MAX } from '../../../libs/limits';
 import { type Message, MessageType, type NodeId } from '../../../libs/raft';
-import { createLink, type EngineName, type Link, type TlsClientOptions } from '../../../libs/rpc';
+import {
+  type Address,
+  type Channel,
+  type ChannelOptions,
+  connect,
+  createLink,
+  type EngineName,
+  type Link,
+  type TlsClientOptions,
+} from '../../../libs/rpc';
 import {
   type PeerBatchInput,
   PEER_PATHS,
@@ -11,7 +20,7 @@ import {
   type RelayRequestInput,
 } from '../../../proto/gen/hexad';
 import type { RaftStats } from '../stats';
-import { peerAddress } from './peer-address';
+import { peerAddress } from '../../../libs/peer-address';
 import type { PeerEncoder } from './peer-codec';
 
 export interface PeerOptions {
@@ -24,6 +33,8 @@ export interface PeerOptions {
   /** The bulk link broke: what was under way on it may be lost. */
   onLost(id: NodeId): void;
   onConnected(id: NodeId): void;
+  /** The core wants the member to be sent the store. */
+  onSnapshot(id: NodeId): void;
   onRefused(id: NodeId, url: string, reason: RpcError): void;
 }
 
@@ -63,11 +74,22 @@ export class Peer {
     return this.bulk.isOpen && this.control.isOpen;
   }
 
+  /** Since when both links are up, on the clock of `performance.now()`; undefined: they are not. */
+  get connectedSince(): number | undefined {
+    return this.isConnected ? Math.max(this.bulk.openSince, this.control.openSince) : undefined;
+  }
+
+  /** A connection of its own, to where the member was reached last. */
+  connect(): Channel {
+    return this.bulk.connect();
+  }
+
   get canForward(): boolean {
     return this.bulk.isOpen && this.bulk.bufferedBytes < this.options.queueBytes;
   }
 
   queue(message: Message): void {
+    if (message.type === MessageType.Snapshot) return this.options.onSnapshot(this.id);
     (isBulk(message.type) ? this.bulk : this.control).messages.push(message);
   }
 
@@ -109,6 +131,8 @@ export class Peer {
 /** One link, over whichever of the peer's URLs answers. */
 class Lane {
   messages: Message[] = [];
+  /** When the link came up the last time. */
+  openSince = 0;
   private link: Link;
   private url = 0;
 
@@ -149,22 +173,38 @@ class Lane {
     this.link.close();
   }
 
+  connect(): Channel {
+    const { address, channelOptions } = this.target();
+    return connect(address, channelOptions);
+  }
+
+  private get currentUrl(): string {
+    return this.urls[this.url % Math.max(1, this.urls.length)] ?? '';
+  }
+
+  private target(): { readonly address: Address; readonly channelOptions: ChannelOptions } {
+    const { options } = this;
+    const nowhere = { address: { kind: 'tcp', host: '127.0.0.1', port: 1 } as const, isTls: false };
+    const { address, isTls } = peerAddress(this.currentUrl) ?? nowhere;
+    const host = address.kind === 'tcp' ? address.host : 'localhost';
+    const tls = isTls ? { tls: options.tls(host) } : {};
+    return {
+      address,
+      channelOptions: { engine: options.engine, maxReceiveBytes: INTERNAL_MESSAGE_BYTES_MAX, ...tls },
+    };
+  }
+
   private dial(): Link {
     const { options, id } = this;
-    const url = this.urls[this.url % Math.max(1, this.urls.length)] ?? '';
-    const target = peerAddress(url) ?? { address: { kind: 'tcp', host: '127.0.0.1', port: 1 } as const, isTls: false };
-    const { address, isTls } = target;
-    const host = address.kind === 'tcp' ? address.host : 'localhost';
+    const url = this.currentUrl;
     return createLink({
-      address,
+      ...this.target(),
       path: PEER_PATHS.Messages,
-      channelOptions: {
-        engine: options.engine,
-        maxReceiveBytes: INTERNAL_MESSAGE_BYTES_MAX,
-        ...(isTls ? { tls: options.tls(host) } : {}),
-      },
       firstMessage: () => options.hello(id),
-      onOpen: () => options.onConnected(id),
+      onOpen: () => {
+        this.openSince = performance.now();
+        options.onConnected(id);
+      },
       onMessage: () => undefined,
       onClose: (reason) => {
         options.onRefused(id, url, reason);

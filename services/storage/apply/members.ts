@@ -1,4 +1,5 @@
 import { Errors, type CatalogueError } from '../../../libs/errors';
+import { type ChangeKind, type ChangeRefusal, refusalOfChange } from '../../../libs/membership';
 import type { Position } from '../../../libs/mvcc';
 import {
   type MemberInput,
@@ -19,6 +20,23 @@ export function memberMessage(member: MemberRecord): MemberInput {
   return { ID: id, name, peerURLs: peerUrls, clientURLs: clientUrls, isLearner };
 }
 
+const KINDS: Readonly<Record<number, ChangeKind>> = {
+  [ConfChangeType.CONF_ADD_VOTER]: 'add',
+  [ConfChangeType.CONF_ADD_LEARNER]: 'add',
+  [ConfChangeType.CONF_REMOVE]: 'remove',
+  [ConfChangeType.CONF_UPDATE]: 'update',
+  [ConfChangeType.CONF_PROMOTE]: 'promote',
+};
+
+const REFUSALS: Readonly<Record<ChangeRefusal, CatalogueError>> = {
+  removed: Errors.MemberNotFound,
+  exists: Errors.MemberExist,
+  'url-used': Errors.PeerURLExist,
+  'not-found': Errors.MemberNotFound,
+  'not-learner': Errors.MemberNotLearner,
+  'last-voter': Errors.MemberNotEnoughStarted,
+};
+
 /** Keeps the member records in step with the voter configuration, which raft changes by the same entry. */
 export class ConfigurationExecutor {
   constructor(
@@ -27,25 +45,22 @@ export class ConfigurationExecutor {
     private readonly changes: FeedChanges,
   ) {}
 
-  apply(change: ConfChange, position: Position): ApplyOutcome {
-    switch (change.type) {
-      case ConfChangeType.CONF_ADD_VOTER:
-      case ConfChangeType.CONF_ADD_LEARNER:
-        return this.add(change, position.term);
-      case ConfChangeType.CONF_REMOVE:
-        return this.remove(change.nodeId, position.term);
-      case ConfChangeType.CONF_UPDATE:
-        return this.update(change, position.term);
-      case ConfChangeType.CONF_PROMOTE:
-        return this.promote(change.nodeId, position.term);
-      default:
-        return refused(Errors.MemberNotFound);
-    }
+  apply(change: ConfChange, { term }: Position): ApplyOutcome {
+    const { members } = this.state;
+    const { type, nodeId, peerUrls } = change;
+    const kind = KINDS[type] ?? 'unknown';
+    const refusal = refusalOfChange(kind, nodeId, peerUrls, {
+      members: members.list(),
+      wasRemoved: (id) => members.wasRemoved(id),
+    });
+    if (refusal !== undefined) return refused(REFUSALS[refusal]);
+    const member = members.get(nodeId);
+    if (member === undefined) return this.add(change, term);
+    if (kind === 'remove') return this.remove(nodeId, term);
+    return kind === 'update' ? this.update(member, peerUrls, term) : this.promote(member, term);
   }
 
   private add(change: ConfChange, term: number): ApplyOutcome {
-    const error = this.whyNotAdd(change);
-    if (error !== undefined) return refused(error);
     const member: MemberRecord = {
       id: change.nodeId,
       name: change.name,
@@ -58,33 +73,18 @@ export class ConfigurationExecutor {
     return answered(this.headers.response(writeMemberAddResponse, body, 0, term));
   }
 
-  private whyNotAdd({ nodeId, peerUrls }: ConfChange): CatalogueError | undefined {
-    const { members } = this.state;
-    if (members.wasRemoved(nodeId)) return Errors.MemberNotFound;
-    if (members.get(nodeId) !== undefined) return Errors.MemberExist;
-    return members.usesPeerUrl(peerUrls, nodeId) ? Errors.PeerURLExist : undefined;
-  }
-
   private remove(id: bigint, term: number): ApplyOutcome {
-    const { members } = this.state;
-    if (members.get(id) === undefined) return refused(Errors.MemberNotFound);
-    members.remove(id);
+    this.state.members.remove(id);
     this.changes.memberRemoved(id);
     return answered(this.headers.response(writeMemberRemoveResponse, { members: this.memberMessages() }, 0, term));
   }
 
-  private update({ nodeId, peerUrls }: ConfChange, term: number): ApplyOutcome {
-    const member = this.state.members.get(nodeId);
-    if (member === undefined) return refused(Errors.MemberNotFound);
-    if (this.state.members.usesPeerUrl(peerUrls, nodeId)) return refused(Errors.PeerURLExist);
+  private update(member: MemberRecord, peerUrls: readonly string[], term: number): ApplyOutcome {
     this.save({ ...member, peerUrls });
     return answered(this.headers.response(writeMemberUpdateResponse, { members: this.memberMessages() }, 0, term));
   }
 
-  private promote(id: bigint, term: number): ApplyOutcome {
-    const member = this.state.members.get(id);
-    if (member === undefined) return refused(Errors.MemberNotFound);
-    if (!member.isLearner) return refused(Errors.MemberNotLearner);
+  private promote(member: MemberRecord, term: number): ApplyOutcome {
     this.save({ ...member, isLearner: false });
     return answered(this.headers.response(writeMemberPromoteResponse, { members: this.memberMessages() }, 0, term));
   }

@@ -43,9 +43,4 @@ export class MemberTable {
   wasRemoved(id: bigint): boolean {
     return this.removedRows.get(idKey(id)) !== undefined;
   }
-
-  /** True when a member other than `exceptId` has one of these peer URLs. */
-  usesPeerUrl(urls: readonly string[], exceptId: bigint): boolean {
-    return this.members.some((member) => member.id !== exceptId && member.peerUrls.some((url) => urls.includes(url)));
-  }
 }

@@ -33,6 +33,19 @@ export class Member {
   get dataDir(): string {
     return join(this.directory, this.name);
   }
+  /** As its own flags have it. */
+  get peerUrl(): string {
+    return this.flag('initial-advertise-peer-urls');
+  }
+  /** The same member started with other flags, which replace those of the same name. */
+  withFlags(changes: readonly string[]): Member {
+    const names = changes.map((flag) => flag.split('=')[0]);
+    const kept = this.flags.filter((flag) => !names.includes(flag.split('=')[0]));
+    return new Member(this.name, this.clientPort, [...kept, ...changes], this.directory, this.env);
+  }
+  private flag(name: string): string {
+    return this.flags.find((flag) => flag.startsWith(`--${name}=`))?.slice(name.length + 3) ?? '';
+  }
   get pid(): number {
     return this.child?.pid ?? 0;
   }
@@ -70,6 +83,11 @@ export class Member {
     ended.catch(() => undefined);
   }
 
+  /** Resolves with the exit code of the main process, however it comes to end. */
+  ended(): Promise<number | null> {
+    return this.exit;
+  }
+
   async start(): Promise<void> {
     this.spawn();
     await this.ready();
@@ -78,7 +96,7 @@ export class Member {
   /** Resolves with the exit code of the main process. */
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
     if (this.child === undefined) return null;
-    this.child.kill(signal);
+    if (this.child.exitCode === null) this.child.kill(signal);
     return this.exit;
   }
 
@@ -129,8 +147,9 @@ export interface ClusterOptions {
 /** A cluster of real members on loopback ports of its own, in a temporary directory. */
 export class Cluster {
   private constructor(
-    readonly members: readonly Member[],
+    readonly members: Member[],
     readonly directory: string,
+    private readonly options: ClusterOptions,
   ) {}
 
   static async create(options: ClusterOptions = {}): Promise<Cluster> {
@@ -154,7 +173,34 @@ export class Cluster {
       ];
       return new Member(`m${at + 1}`, ports[2 * at] ?? 0, flags, directory, options.env ?? {});
     });
-    return new Cluster(members, directory);
+    return new Cluster(members, directory, options);
+  }
+
+  /**
+   * A member that is not in the cluster yet, with its peer URL, to be added with `etcdctl member add` before it starts.
+   * `others`: who is named in its --initial-cluster besides itself; by default everyone in `members`.
+   */
+  async newMember(
+    name: string,
+    flags: readonly string[] = [],
+    others: readonly Member[] = this.members,
+  ): Promise<{ member: Member; peerUrl: string }> {
+    const [clientPort = 0, peerPort = 0] = await freePorts(2);
+    const client = `${this.options.scheme ?? 'http'}://127.0.0.1:${String(clientPort)}`;
+    const peerUrl = `http://127.0.0.1:${String(peerPort)}`;
+    const all = [
+      `--name=${name}`,
+      `--data-dir=${join(this.directory, name)}`,
+      `--listen-client-urls=${client}`,
+      `--advertise-client-urls=${client}`,
+      `--listen-peer-urls=${peerUrl}`,
+      `--initial-advertise-peer-urls=${peerUrl}`,
+      `--initial-cluster=${[...others.map((other) => `${other.name}=${other.peerUrl}`), `${name}=${peerUrl}`].join(',')}`,
+      '--initial-cluster-state=existing',
+      ...(this.options.flags ?? []),
+      ...flags,
+    ];
+    return { member: new Member(name, clientPort, all, this.directory, this.options.env ?? {}), peerUrl };
   }
 
   static async start(options: ClusterOptions = {}): Promise<Cluster> {

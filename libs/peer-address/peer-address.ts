@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
-import type { TlsFiles } from '../../../libs/config';
-import { StartError } from '../../../libs/process';
-import type { Address, TlsClientOptions, TlsServerOptions } from '../../../libs/rpc';
+import type { TlsFiles } from '../config';
+import { StartError } from '../process';
+import type { Address, TlsClientOptions, TlsServerOptions } from '../rpc';
 
 export interface PeerAddress {
   readonly address: Address;

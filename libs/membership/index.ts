@@ -1,0 +1,1 @@
+export { refusalOfChange, type ChangeKind, type ChangeRefusal, type KnownMember, type MembersView } from './rules';

@@ -1,0 +1,1 @@
+export { type PeerAddress, peerAddress, peerClientTls, peerServerTls } from './peer-address';

@@ -1,0 +1,55 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { CorruptionError } from '../mvcc';
+
+/**
+ * A store directory holds generations, each a directory with a store of its own, and a file that names the one in use.
+ * Without that file the directory itself is the first generation. A new one is built beside the old one and becomes the
+ * store by a rename of that file; nothing is ever written over a store that is open.
+ */
+export const POINTER_FILE = 'current';
+const NAME = /^generation-(\d{1,15})$/;
+
+/** The directory of the store in use. @throws CorruptionError when the pointer names nothing that is there */
+export function currentGeneration(storeDir: string): string {
+  const name = currentName(storeDir);
+  return name === undefined ? storeDir : join(storeDir, name);
+}
+
+/** An empty directory for a store that is to replace the present one. What an earlier attempt left is removed. */
+export function beginGeneration(storeDir: string): { readonly name: string; readonly directory: string } {
+  removeOtherGenerations(storeDir);
+  const current = currentName(storeDir);
+  const name = `generation-${current === undefined ? 1 : numberOf(current) + 1}`;
+  const directory = join(storeDir, name);
+  mkdirSync(directory, { mode: 0o700 });
+  return { name, directory };
+}
+
+/** The content of the pointer file that puts `name` in use; the caller writes it durably. */
+export function pointerTo(name: string): Uint8Array {
+  return Buffer.from(`${name}\n`);
+}
+
+/** Removes the stores that are not in use. */
+export function removeOtherGenerations(storeDir: string): void {
+  const current = currentName(storeDir);
+  for (const name of readdirSync(storeDir)) {
+    const isOfFirst = current !== undefined && (name === 'db' || name === 'db-lock');
+    if (isOfFirst || (NAME.test(name) && name !== current))
+      rmSync(join(storeDir, name), { recursive: true, force: true });
+  }
+}
+
+function currentName(storeDir: string): string | undefined {
+  const pointer = join(storeDir, POINTER_FILE);
+  if (!existsSync(pointer)) return undefined;
+  const name = readFileSync(pointer, 'utf8').trim();
+  if (!NAME.test(name) || !existsSync(join(storeDir, name, 'db')))
+    throw new CorruptionError(`${pointer} names "${name}", which is no store in ${storeDir}`);
+  return name;
+}
+
+function numberOf(name: string): number {
+  return Number(NAME.exec(name)?.[1] ?? 0);
+}

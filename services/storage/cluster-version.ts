@@ -1,0 +1,37 @@
+/** etcd's MinClusterVersion: what a cluster calls itself while it does not know the version of every member. */
+const MIN_CLUSTER_VERSION = '3.0.0';
+/** A leader that has just been elected hears of its followers' versions within milliseconds, if they are up. */
+const PATIENCE_MS = 2_000;
+
+export interface VersionInput {
+  /** As the log has it; empty: not decided. */
+  readonly current: string;
+  readonly members: readonly bigint[];
+  readonly versionOf: (id: bigint) => string | undefined;
+  /** How long this member has led. */
+  readonly ledMs: number;
+}
+
+/**
+ * The cluster version that the leader should propose, as etcd decides it: the lowest version of all members once all are
+ * known, never lower than it was; the lowest there is while one is not. undefined: it stays as it is, or is not yet known.
+ */
+export function nextClusterVersion({ current, members, versionOf, ledMs }: VersionInput): string | undefined {
+  const versions = members.map((id) => clusterVersionOf(versionOf(id)));
+  const isUnknown = versions.length === 0 || versions.includes(undefined);
+  const lowest = isUnknown ? undefined : versions.reduce((low, version) => (isLower(version, low) ? version : low));
+  if (current === '') return lowest ?? (ledMs >= PATIENCE_MS ? MIN_CLUSTER_VERSION : undefined);
+  return lowest !== undefined && isLower(current, lowest) ? lowest : undefined;
+}
+
+/** `3.7.1` → `3.7.0`; undefined for what is no version. */
+function clusterVersionOf(server: string | undefined): string | undefined {
+  const [, major, minor] = /^(\d{1,4})\.(\d{1,4})\./.exec(server ?? '') ?? [];
+  return major === undefined || minor === undefined ? undefined : `${major}.${minor}.0`;
+}
+
+function isLower(a: string | undefined, b: string | undefined): boolean {
+  const [aMajor = 0, aMinor = 0] = (a ?? '').split('.').map(Number);
+  const [bMajor = 0, bMinor = 0] = (b ?? '').split('.').map(Number);
+  return aMajor < bMajor || (aMajor === bMajor && aMinor < bMinor);
+}
