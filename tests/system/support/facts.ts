@@ -45,8 +45,9 @@ async function leaseFacts(ctl: Ctl, ids: readonly string[]): Promise<string[]> {
   const texts: string[] = [];
   for (const id of ids) {
     const text = await ctl('lease', 'timetolive', BigInt(id).toString(16), '--keys');
-    // What is left of the time goes on running.
-    texts.push(text.replace(/remaining\(\d+s\)/, ''));
+    // What is left of the time goes on running, and etcd lists keys in any order.
+    const sorted = text.replace(/keys\(\[(.*)\]\)/, (_, keys: string) => `keys([${keys.split(' ').sort().join(' ')}])`);
+    texts.push(sorted.replace(/remaining\(\d+s\)/, ''));
   }
   return texts.sort();
 }
