@@ -12,3 +12,4 @@ export { createLogger, type Logger } from './logger';
 export { parseAddress, formatAddress } from './address';
 export { healthHandlers } from './health';
 export { renameDurably, syncDirectory, writeDurably } from './durable-file';
+export { syncFile } from './sync-file';

@@ -1,6 +1,7 @@
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type LatestLimits, openMvccStore, type Store } from '../mvcc';
+import { syncDirectory, syncFile } from '../process';
 import { nodeEnvironment } from './environment';
 import { LmdbEngine } from './lmdb-engine';
 
@@ -32,7 +33,11 @@ export const LATEST: LatestLimits = {
  */
 export function openStore(options: StoreFileOptions): Store {
   mkdirSync(options.directory, { recursive: true, mode: 0o700 });
-  const engine = new LmdbEngine(join(options.directory, 'db'));
+  const file = join(options.directory, 'db');
+  // What a killed process wrote and did not sync can be read, but only now may it count as durable.
+  if (existsSync(file)) syncFile(file);
+  const engine = new LmdbEngine(file);
+  syncDirectory(options.directory);
   const store = openMvccStore(engine, nodeEnvironment, {
     flushBytes: options.flushBytes ?? 8 * MEBIBYTE,
     flushVersions: options.flushVersions ?? 2000,

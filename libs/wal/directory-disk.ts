@@ -3,6 +3,7 @@ import {
   constants,
   fdatasyncSync,
   fstatSync,
+  fsyncSync,
   openSync,
   promises,
   readdirSync,
@@ -26,6 +27,11 @@ export function createDirectoryDisk(path: string): WalDisk {
     list: () => readdirSync(path),
     open: (name) => new DirectoryFile(join(path, name)),
     prepare: (name, bytes) => prepare(path, name, bytes),
+    syncNames: () => {
+      const fd = openSync(path, 'r');
+      fsyncSync(fd);
+      closeSync(fd);
+    },
     remove: async (names) => {
       for (const name of names) await promises.unlink(join(path, name));
       await syncDirectory(path);
@@ -120,6 +126,10 @@ class DirectoryFile implements WalFile {
       });
     };
     next(0);
+  }
+
+  sync(): void {
+    fdatasyncSync(this.fd);
   }
 
   wipe(from: number, to: number): void {

@@ -9,6 +9,8 @@ export interface WalDisk {
   open(name: string): WalFile;
   /** Makes a file of `bytes` zeros, synced under this name, the directory synced too. It replaces what had the name. */
   prepare(name: string, bytes: number): Promise<void>;
+  /** Makes the names in the directory durable before it returns. */
+  syncNames(): void;
   /** Removes files and syncs the directory. */
   remove(names: readonly string[]): Promise<void>;
 }
@@ -23,6 +25,8 @@ export interface WalFile {
    * returned; until then the bytes must not change.
    */
   write(bytes: Uint8Array, offset: number, fsync: boolean, callback: (error: Error | undefined) => void): void;
+  /** Makes everything in the file durable before it returns, whoever wrote it. */
+  sync(): void;
   /** Overwrites with zeros and syncs before it returns. */
   wipe(from: number, to: number): void;
   close(): void;

@@ -86,6 +86,10 @@ export function openSegments(
     onScan(segment, scan);
   }
   if (torn !== undefined) cutTornWrite(options, torn);
+  // What a killed process wrote and did not sync can be read, but only now may it count as part of the log. Segments
+  // before the last begun one were synced before it was begun; a prepared one was synced before it got its name.
+  active?.file.sync();
+  if (active !== undefined || spare !== undefined) disk.syncNames();
   return { segments, active, spare };
 }
 

@@ -128,6 +128,18 @@ test('the log goes on in prepared segments, and reads across them', async () => 
   expect(plain(await readAll(new Wal(walOptions(disk)), 1, 604))).toEqual(expected);
 });
 
+test('what a killed process wrote and did not sync is durable before it counts as part of the log', async () => {
+  const disk = new MemoryDisk();
+  const wal = await newWal(disk);
+  disk.holdSyncs = true;
+  wal.append({ number: 1, mustSync: true, entries: entries(4, 9, 1), hardState: undefined, snapshot: undefined });
+  // The process dies with the sync under way; the next one finds the bytes in the page cache.
+  disk.waiting.length = 0;
+  expect(new Wal(walOptions(disk)).lastIndex).toBe(9);
+  disk.crash(() => false);
+  expect(new Wal(walOptions(disk)).lastIndex).toBe(9);
+});
+
 test('the configuration and all conf entries are found at open', async () => {
   const disk = new MemoryDisk();
   const wal = await newWal(disk);

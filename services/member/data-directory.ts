@@ -1,7 +1,7 @@
 import { accessSync, chmodSync, constants, existsSync, mkdirSync, rmdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type MemberConfig, PROCESS_NAMES, type ProcessName } from '../../libs/config';
-import { StartError } from '../../libs/process';
+import { StartError, syncDirectory } from '../../libs/process';
 
 /**
  * Makes the directories that these processes of the member need (mode 0700) and refuses those of a real etcd.
@@ -16,7 +16,11 @@ export function prepareDirectories(config: MemberConfig, processes: readonly Pro
     );
   }
   const data = [...(processes.includes('raft') ? [walDir] : []), ...(processes.includes('storage') ? [storeDir] : [])];
-  if (data.length > 0) for (const directory of [dataDir, memberDir, ...data]) makeDirectory(directory);
+  if (data.length > 0) {
+    for (const directory of [dataDir, memberDir, ...data]) makeDirectory(directory);
+    // Always: a start that was cut short may have made them without coming this far.
+    for (const directory of [dirname(dataDir), dataDir, memberDir]) syncNames(directory);
+  }
   const sockets = new Set(Object.values(config.addresses).filter((address) => address.startsWith('unix:')));
   for (const address of sockets) makeDirectory(dirname(address.slice('unix:'.length)));
 }
@@ -39,6 +43,16 @@ function makeDirectory(directory: string): void {
     accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (error) {
     throw new StartError(`cannot access data directory: ${(error as Error).message}`);
+  }
+}
+
+/** The parent of the data directory may be one that we may not read. */
+function syncNames(directory: string): void {
+  try {
+    syncDirectory(directory);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EACCES') return;
+    throw new StartError(`cannot sync ${directory}: ${(error as Error).message}`);
   }
 }
 

@@ -43,6 +43,10 @@ class MemoryFile implements WalFile {
     if (!this.disk.holdSyncs) setImmediate(() => this.disk.releaseSyncs());
   }
 
+  sync(): void {
+    this.flush();
+  }
+
   wipe(from: number, to: number): void {
     this.put(new Uint8Array(to - from), from);
     this.flush();
@@ -113,6 +117,10 @@ export class MemoryDisk implements WalDisk {
     if (this.prepareError !== undefined) return Promise.reject(this.prepareError);
     this.files.set(name, new MemoryFile(bytes, this));
     return Promise.resolve();
+  }
+
+  syncNames(): void {
+    // names are durable at once here; tests/faults cuts the power of a real directory
   }
 
   remove(names: readonly string[]): Promise<void> {
