@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { freePorts } from './ports';
 import { run, type RunResult } from './tools';
 import { waitFor } from './wait-for';
 
-export const ROOT = join(__dirname, '..', '..', '..');
+export const ROOT = repository(__dirname);
 export const HEXAD = join(ROOT, 'bin', 'hexad');
 const READY = 'ready to serve client requests';
 const READY_MS = 20_000;
@@ -111,6 +111,36 @@ export class Member {
   childPids(): number[] {
     return childrenOf(this.pid);
   }
+
+  /** The main process and its six at one moment, as when the machine stops. Resolves when the main process is gone. */
+  async killAll(): Promise<void> {
+    const pids = this.signalAll('SIGSTOP');
+    for (const pid of pids) sendSignal(pid, 'SIGKILL');
+    await this.exit;
+    await waitFor('the processes to be gone', () => pids.every((pid) => !existsSync(`/proc/${pid}/exe`)));
+  }
+
+  /** Signals the main process and its six; the pids it found. */
+  signalAll(name: NodeJS.Signals): number[] {
+    if (this.child === undefined || this.child.exitCode !== null || this.child.signalCode !== null) return [];
+    sendSignal(this.pid, name);
+    const pids = [this.pid, ...this.childPids()];
+    for (const pid of pids) sendSignal(pid, name);
+    return pids;
+  }
+}
+
+/** The folder with package.json: this file also runs compiled, below dist. */
+function repository(from: string): string {
+  return existsSync(join(from, 'package.json')) ? from : repository(dirname(from));
+}
+
+function sendSignal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch {
+    // it is gone already
+  }
 }
 
 function childrenOf(pid: number): number[] {
@@ -140,7 +170,12 @@ function commandLine(pid: number): string {
 export interface ClusterOptions {
   readonly members?: number;
   readonly flags?: readonly string[];
-  readonly env?: NodeJS.ProcessEnv;
+  /** Of all members, or of the member with this number, from 0. `directory` holds all data directories. */
+  readonly env?: NodeJS.ProcessEnv | ((at: number, directory: string) => NodeJS.ProcessEnv);
+  /** Where the cluster's directory is made; default: the system's temporary directory. */
+  readonly parent?: string;
+  /** What the others dial to reach the member with this number whose own peer port is given; default: that port. */
+  readonly peerPort?: (at: number, port: number) => number;
   readonly scheme?: 'http' | 'https';
 }
 
@@ -155,9 +190,12 @@ export class Cluster {
   static async create(options: ClusterOptions = {}): Promise<Cluster> {
     const count = options.members ?? 1;
     const scheme = options.scheme ?? 'http';
-    const directory = mkdtempSync(join(tmpdir(), 'hexad-test-'));
+    const directory = mkdtempSync(join(options.parent ?? tmpdir(), 'hexad-test-'));
     const ports = await freePorts(2 * count);
-    const peerUrl = (at: number): string => `http://127.0.0.1:${String(ports[2 * at + 1])}`;
+    const listenPeer = (at: number): number => ports[2 * at + 1] ?? 0;
+    const peerUrls = Array.from({ length: count }, (_, at) => options.peerPort?.(at, listenPeer(at)) ?? listenPeer(at));
+    const peerUrl = (at: number): string => `http://127.0.0.1:${String(peerUrls[at])}`;
+    const env = options.env ?? {};
     const initial = Array.from({ length: count }, (_, at) => `m${at + 1}=${peerUrl(at)}`).join(',');
     const members = Array.from({ length: count }, (_, at) => {
       const client = `${scheme}://127.0.0.1:${String(ports[2 * at])}`;
@@ -166,12 +204,18 @@ export class Cluster {
         `--data-dir=${join(directory, `m${at + 1}`)}`,
         `--listen-client-urls=${client}`,
         `--advertise-client-urls=${client}`,
-        `--listen-peer-urls=${peerUrl(at)}`,
+        `--listen-peer-urls=http://127.0.0.1:${listenPeer(at)}`,
         `--initial-advertise-peer-urls=${peerUrl(at)}`,
         `--initial-cluster=${initial}`,
         ...(options.flags ?? []),
       ];
-      return new Member(`m${at + 1}`, ports[2 * at] ?? 0, flags, directory, options.env ?? {});
+      return new Member(
+        `m${at + 1}`,
+        ports[2 * at] ?? 0,
+        flags,
+        directory,
+        typeof env === 'function' ? env(at, directory) : env,
+      );
     });
     return new Cluster(members, directory, options);
   }
@@ -262,6 +306,7 @@ export class Cluster {
   }
 
   async destroy(): Promise<void> {
+    for (const member of this.members) member.signalAll('SIGCONT');
     await Promise.all(this.members.map((member) => member.stop('SIGTERM')));
     rmSync(this.directory, { recursive: true, force: true, maxRetries: 10 });
   }

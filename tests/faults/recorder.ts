@@ -1,0 +1,50 @@
+import { Errors } from '../../libs/errors';
+import type { History, Operation, Outcome, Request } from '../linearizability';
+import type { MemberClient } from './client';
+import { decodeAnswer, encodeRequest } from './wire';
+
+export type Performed =
+  | (Outcome & { readonly kind: 'ok' })
+  /** `retry`: nothing happened and the member may answer later; else the request itself was refused. */
+  | { readonly kind: 'failed'; readonly definite: boolean; readonly message: string };
+
+/** Writes down what clients ask and are answered. */
+export class Recorder {
+  readonly operations: Operation[] = [];
+  readonly errors = new Map<string, number>();
+  answered = 0;
+  private nextId = 1;
+
+  get history(): History {
+    return { start: { revision: 1, kvs: [] }, operations: this.operations };
+  }
+
+  async perform(name: string, client: MemberClient, request: Request, timeoutMs: number): Promise<Performed> {
+    const { path, bytes } = encodeRequest(request);
+    const call = performance.now();
+    const answer = await client.call(path, bytes, timeoutMs);
+    const end = performance.now();
+    if (answer.ok) {
+      const { header, result } = decodeAnswer(request, answer.bytes);
+      const outcome = { kind: 'ok' as const, revision: Number(header?.revision ?? 0), result };
+      this.answered += 1;
+      this.add(name, call, end, request, outcome);
+      return outcome;
+    }
+    const { message, definite } = answer;
+    this.errors.set(message, (this.errors.get(message) ?? 0) + 1);
+    if (message === Errors.Compacted.message) this.add(name, call, end, request, { kind: 'compacted' });
+    else if (message === Errors.FutureRev.message) this.add(name, call, end, request, { kind: 'future' });
+    else if (!definite) this.add(name, call, Infinity, request, { kind: 'unknown' });
+    return { kind: 'failed', definite, message };
+  }
+
+  /** A lease that was perhaps granted at `grantedAt` may expire from then on its TTL later, and delete its keys. */
+  mayExpire(lease: string, grantedAt: number, ttlSeconds: number): void {
+    this.add('expiry', grantedAt + ttlSeconds * 1_000, Infinity, { kind: 'revoke', lease }, { kind: 'unknown' });
+  }
+
+  private add(client: string, call: number, end: number, request: Request, outcome: Outcome): void {
+    this.operations.push({ id: this.nextId++, client, call, return: end, request, outcome });
+  }
+}
