@@ -14,6 +14,7 @@
  *   compact | defrag TARGET
  *   wait 3s
  *   remember term | expect same term
+ *   repeat 20 … end             what stands between, so many times
  *
  * TARGET: leader; follower (some follower); other (a member that is neither the last one named nor the leader);
  * it (the last one named); down (those killed); paused; all; m1, m2, …. A line that begins with # is a comment.
@@ -26,7 +27,13 @@ export type Target = 'leader' | 'follower' | 'other' | 'it' | 'down' | 'paused' 
 export type Statement = { readonly text: string } & (
   | { readonly verb: 'kill' | 'pause' | 'resume'; readonly target: Target; readonly process: ProcessOrMain | undefined }
   | { readonly verb: 'start' | 'isolate' | 'defrag'; readonly target: Target }
-  | { readonly verb: 'cut' | 'delay'; readonly from: Target; readonly to: Target; readonly isBoth: boolean; readonly ms: number }
+  | {
+      readonly verb: 'cut' | 'delay';
+      readonly from: Target;
+      readonly to: Target;
+      readonly isBoth: boolean;
+      readonly ms: number;
+    }
   | { readonly verb: 'disk'; readonly target: Target; readonly syncDelayMs: number; readonly isFull: boolean }
   | { readonly verb: 'wait'; readonly ms: number }
   | { readonly verb: 'heal' | 'compact' | 'remember term' | 'expect same term' }
@@ -36,13 +43,30 @@ const NAMED_TARGETS = ['leader', 'follower', 'other', 'it', 'down', 'paused', 'a
 
 /** @throws with the number of the line that makes no sense */
 export function parseScenario(text: string): Statement[] {
-  return text.split('\n').flatMap((line, at) => {
-    const trimmed = line.trim();
-    if (trimmed === '' || trimmed.startsWith('#')) return [];
-    const statement = parseStatement(trimmed);
-    if (statement === undefined) throw new Error(`line ${at + 1}: cannot read "${trimmed}"`);
-    return [statement];
-  });
+  const blocks: { readonly times: number; readonly statements: Statement[] }[] = [{ times: 1, statements: [] }];
+  const wrong = (at: number, line: string): Error => new Error(`line ${at + 1}: cannot read "${line}"`);
+  const lines = text.split('\n').map((line) => line.trim());
+  for (const [at, line] of lines.entries()) {
+    if (line === '' || line.startsWith('#')) continue;
+    const repeat = /^repeat ([1-9]\d*)$/.exec(line);
+    if (repeat !== null) {
+      blocks.push({ times: Number(repeat[1]), statements: [] });
+      continue;
+    }
+    const block = blocks[blocks.length - 1] as (typeof blocks)[number]; // the outermost is never taken away
+    if (line === 'end') {
+      blocks.pop();
+      const outer = blocks[blocks.length - 1];
+      if (outer === undefined) throw wrong(at, line);
+      for (let i = 0; i < block.times; i++) outer.statements.push(...block.statements);
+      continue;
+    }
+    const statement = parseStatement(line);
+    if (statement === undefined) throw wrong(at, line);
+    block.statements.push(statement);
+  }
+  if (blocks.length > 1) throw new Error(`line ${lines.length}: a repeat without its end`);
+  return blocks[0]?.statements ?? [];
 }
 
 export function parseStatement(text: string): Statement | undefined {
@@ -53,7 +77,9 @@ export function parseStatement(text: string): Statement | undefined {
     case 'kill':
     case 'pause':
     case 'resume':
-      return second === 'of' ? withProcess(text, verb, first, third) : onTarget(first, 2, words, (target) => ({ text, verb, target, process: undefined }));
+      return second === 'of'
+        ? withProcess(text, verb, first, third)
+        : onTarget(first, 2, words, (target) => ({ text, verb, target, process: undefined }));
     case 'start':
     case 'isolate':
     case 'defrag':
@@ -86,16 +112,27 @@ function onTarget(
   return target === undefined || words.length !== length ? undefined : make(target);
 }
 
-function withProcess(text: string, verb: 'kill' | 'pause' | 'resume', name: string, word: string): Statement | undefined {
+function withProcess(
+  text: string,
+  verb: 'kill' | 'pause' | 'resume',
+  name: string,
+  word: string,
+): Statement | undefined {
   const process = PROCESS_OR_MAIN.find((one) => one === name);
   const target = parseTarget(word);
   return process === undefined || target === undefined ? undefined : { text, verb, target, process };
 }
 
-function link(text: string, verb: 'cut' | 'delay', [a = '', arrow = '', b = '']: string[], ms: number | undefined): Statement | undefined {
+function link(
+  text: string,
+  verb: 'cut' | 'delay',
+  [a = '', arrow = '', b = '']: string[],
+  ms: number | undefined,
+): Statement | undefined {
   const from = parseTarget(a);
   const to = parseTarget(b);
-  if (from === undefined || to === undefined || ms === undefined || (arrow !== '->' && arrow !== '<->')) return undefined;
+  if (from === undefined || to === undefined || ms === undefined || (arrow !== '->' && arrow !== '<->'))
+    return undefined;
   return { text, verb, from, to, isBoth: arrow === '<->', ms };
 }
 

@@ -55,7 +55,11 @@ export class WatchingClient {
   }
 
   async untilReached(revision: number, timeoutMs: number): Promise<void> {
-    await waitFor(`${this.name} to be told revision ${revision} (it is at ${this.told})`, () => this.told >= revision, timeoutMs);
+    await waitFor(
+      `${this.name} to be told revision ${revision} (it is at ${this.told})`,
+      () => this.told >= revision,
+      timeoutMs,
+    );
   }
 
   stop(): void {
@@ -69,7 +73,14 @@ export class WatchingClient {
     const { key, end, prevKv } = this.watched;
     const messages: WatchMessage[] = [];
     const client = this.clients[this.at] as MemberClient; // at is within
-    const record: WatchRecord = { client: `${this.name}@${client.endpoint}`, key, end, start: this.next, prevKv, messages };
+    const record: WatchRecord = {
+      client: `${this.name}@${client.endpoint}`,
+      key,
+      end,
+      start: this.next,
+      prevKv,
+      messages,
+    };
     this.recordings.push({ record, messages });
     this.heardAt = performance.now();
     const stream = client.stream(
@@ -139,7 +150,8 @@ export function eventsByRevision(clients: readonly WatchingClient[]): Map<number
       for (const { kind, kv } of message.events) {
         let changes = found.get(kv.mod);
         if (changes === undefined) found.set(kv.mod, (changes = []));
-        if (!changes.some(({ key }) => key === kv.key)) changes.push({ key: kv.key, kv: kind === 'put' ? kv : undefined });
+        if (!changes.some(({ key }) => key === kv.key))
+          changes.push({ key: kv.key, kv: kind === 'put' ? kv : undefined });
       }
     }
   }

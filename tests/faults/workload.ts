@@ -1,4 +1,9 @@
-import { decodeLeaseGrantResponse, encodeLeaseGrantRequest, encodeLeaseKeepAliveRequest, LEASE_PATHS } from '../../proto/gen/etcdserverpb';
+import {
+  decodeLeaseGrantResponse,
+  encodeLeaseGrantRequest,
+  encodeLeaseKeepAliveRequest,
+  LEASE_PATHS,
+} from '../../proto/gen/etcdserverpb';
 import type { Request, TxnOperation } from '../linearizability';
 import { MemberClient } from './client';
 import type { Random } from './disk/random';
@@ -38,7 +43,9 @@ export class Workload {
     this.clients = options.endpoints.flatMap((endpoint) =>
       Array.from({ length: options.clientsPerMember }, () => new MemberClient(endpoint)),
     );
-    this.loops = this.clients.map((client, at) => this.loop(client, `client-${at + 1}`, at % options.clientsPerMember === 0));
+    this.loops = this.clients.map((client, at) =>
+      this.loop(client, `client-${at + 1}`, at % options.clientsPerMember === 0),
+    );
   }
 
   async stop(): Promise<void> {
@@ -58,7 +65,10 @@ export class Workload {
     let suffix = 0;
     while (this.running) {
       await until(due);
-      const known = leases && this.options.random.chance(0.05) ? await this.useLease(client, name) : await this.once(client, `${name}.${suffix}`);
+      const known =
+        leases && this.options.random.chance(0.05)
+          ? await this.useLease(client, name)
+          : await this.once(client, `${name}.${suffix}`);
       // Whoever got no answer goes on as somebody else: its request may still take effect.
       if (known === 'unknown') suffix += 1;
       if (known !== 'ok') await until(performance.now() + REFUSED_MS);
@@ -86,7 +96,12 @@ export class Workload {
     if (draw < 0.69) return { kind: 'delete', key: 'k/05', end: 'k/08', prevKv: true };
     if (draw < 0.9) {
       const compares = [{ key, target: 'mod' as const, relation: '=' as const, operand: this.mods.get(key) ?? 0 }];
-      return { kind: 'txn', compares, success: [{ kind: 'put', key, value: this.value() }], failure: [{ kind: 'range', key }] };
+      return {
+        kind: 'txn',
+        compares,
+        success: [{ kind: 'put', key, value: this.value() }],
+        failure: [{ kind: 'range', key }],
+      };
     }
     return this.severalAtOnce();
   }
@@ -125,7 +140,11 @@ export class Workload {
     const id = this.leaseId++;
     const ttl = random.pick(LEASE_TTL_SECONDS);
     const from = performance.now();
-    const granted = await client.call(LEASE_PATHS.LeaseGrant, encodeLeaseGrantRequest({ ID: id, TTL: ttl }), TIMEOUT_MS);
+    const granted = await client.call(
+      LEASE_PATHS.LeaseGrant,
+      encodeLeaseGrantRequest({ ID: id, TTL: ttl }),
+      TIMEOUT_MS,
+    );
     if (!granted.ok) return granted.definite ? 'refused' : 'unknown';
     const lease = id.toString(16);
     recorder.mayExpire(lease, from, Number(decodeLeaseGrantResponse(granted.bytes).TTL));

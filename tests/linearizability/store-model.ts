@@ -171,8 +171,8 @@ class Step {
   }
 }
 
-/** etcd's comparisons: a missing key has value '' (which equals nothing: a comparison of values fails) and zeros. */
-function holds({ key: _, target, relation, operand }: Compare, kv: Kv | undefined): boolean {
+/** etcd's comparisons: of a missing key all numbers are 0, and a comparison of its value fails whatever it is. */
+function holds({ target, relation, operand }: Compare, kv: Kv | undefined): boolean {
   if (target === 'value' && kv === undefined) return false;
   const actual = kv === undefined ? 0 : kv[target];
   if (relation === '=') return actual === operand;

@@ -194,7 +194,7 @@ class PowerCut {
   finish(): CutReport {
     const { random } = this.options;
     const mood = random.pick(['none', 'all', 'some', 'some', 'torn', 'torn'] as const);
-    const nodes = new Set([...this.files.values()]);
+    const nodes = new Set(this.files.values());
     for (const node of nodes) for (const change of node.pending) this.settle(node, change, mood);
     for (const [, list] of this.names) {
       const kept = mood === 'all' ? list.length : mood === 'none' ? 0 : random.between(0, list.length);

@@ -49,6 +49,10 @@ export class Member {
   get pid(): number {
     return this.child?.pid ?? 0;
   }
+  /** It was started and its main process has ended. */
+  get hasEnded(): boolean {
+    return this.child !== undefined && (this.child.exitCode !== null || this.child.signalCode !== null);
+  }
   /** All that the member has logged so far. */
   get log(): string {
     return this.output;
@@ -122,7 +126,7 @@ export class Member {
 
   /** Signals the main process and its six; the pids it found. */
   signalAll(name: NodeJS.Signals): number[] {
-    if (this.child === undefined || this.child.exitCode !== null || this.child.signalCode !== null) return [];
+    if (this.child === undefined || this.hasEnded) return [];
     sendSignal(this.pid, name);
     const pids = [this.pid, ...this.childPids()];
     for (const pid of pids) sendSignal(pid, name);
