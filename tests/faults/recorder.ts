@@ -12,6 +12,8 @@ export type Performed =
 export class Recorder {
   readonly operations: Operation[] = [];
   readonly errors = new Map<string, number>();
+  /** TTL in seconds of each lease that was granted. */
+  readonly leases = new Map<string, number>();
   answered = 0;
   private nextId = 1;
 
@@ -41,6 +43,7 @@ export class Recorder {
 
   /** A lease that was perhaps granted at `grantedAt` may expire from then on its TTL later, and delete its keys. */
   mayExpire(lease: string, grantedAt: number, ttlSeconds: number): void {
+    this.leases.set(lease, ttlSeconds);
     this.add('expiry', grantedAt + ttlSeconds * 1_000, Infinity, { kind: 'revoke', lease }, { kind: 'unknown' });
   }
 

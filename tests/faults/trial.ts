@@ -2,7 +2,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { decodeHashKVResponse, encodeHashKVRequest, MAINTENANCE_PATHS } from '../../proto/gen/etcdserverpb';
-import { checkLinearizable, checkWatch, type Operation } from '../linearizability';
+import { checkLinearizable, checkWatch, type Operation, type Request } from '../linearizability';
 import { Cluster } from '../system/support/cluster';
 import { waitFor } from '../system/support/wait-for';
 import { MemberClient } from './client';
@@ -11,7 +11,7 @@ import { Random } from './disk/random';
 import { MemberStatuses } from './members';
 import { Nemesis } from './nemesis';
 import { type Recovery, recoveries } from './recovery';
-import { Recorder } from './recorder';
+import { type Performed, Recorder } from './recorder';
 import { PeerNetwork } from './relay';
 import type { Statement } from './scenario';
 import { eventsByRevision, WatchingClient } from './watching';
@@ -21,6 +21,7 @@ const CLIENTS_PER_MEMBER = 5;
 const FINAL_TIMEOUT_MS = 20_000;
 const MENDED_MS = 30_000;
 const COMPACT_TIMEOUT_MS = 5_000;
+const SHORT_TTL_SECONDS = 10;
 
 export interface TrialOptions {
   readonly members: number;
@@ -180,6 +181,7 @@ class Trial {
   }
 
   private async check(): Promise<number> {
+    await this.endLeases();
     const last = await this.lastReads();
     for (const watcher of this.watchers) {
       await watcher.untilReached(last, FINAL_TIMEOUT_MS).catch((error: Error) => this.problems.push(error.message));
@@ -200,6 +202,31 @@ class Trial {
       }
     }
     return verdict.holes;
+  }
+
+  /** Leases with a short TTL must expire by themselves; the others are revoked, so that the last revision is the last. */
+  private async endLeases(): Promise<void> {
+    const client = new MemberClient(this.cluster.member(0).endpoint);
+    const perform = (request: Request): Promise<Performed> =>
+      this.recorder.perform('leases', client, request, FINAL_TIMEOUT_MS);
+    const leased = async (): Promise<string[] | undefined> => {
+      const answer = await perform({ kind: 'range', key: 'l/', end: 'l0' });
+      if (answer.kind !== 'ok' || answer.result.kind !== 'range') return undefined;
+      return answer.result.kvs.map(({ lease }) => lease);
+    };
+    const long = await waitFor(
+      'leases to expire',
+      async () => {
+        const left = await leased();
+        return left?.every((lease) => (this.recorder.leases.get(lease) ?? 0) > SHORT_TTL_SECONDS) === true && left;
+      },
+      FINAL_TIMEOUT_MS,
+    );
+    for (const lease of new Set(long)) await perform({ kind: 'revoke', lease });
+    const left = await leased();
+    if (left === undefined || left.length > 0)
+      this.problems.push(`keys of revoked leases are left: ${String(left?.length)}`);
+    client.close();
   }
 
   /** One more write, then everything is read from every member. Returns the last revision. */
