@@ -9,7 +9,7 @@ import { parseScenario } from './scenario';
 import { runTrial, type TrialResult } from './trial';
 
 const USAGE = `npm run faults -- [--minutes N] [--members 3|5] [--seed S] [--rate R] [--scenario FILE]
-npm run faults -- --power-cuts N [--seed S]`;
+npm run faults -- --power-cuts N [--members 1|3] [--seed S]`;
 const RECOVERY_MS_MAX = 4_000;
 const RECOVERY_MS_P95 = 2_000;
 
@@ -21,7 +21,7 @@ async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
       minutes: { type: 'string', default: '5' },
-      members: { type: 'string', default: '3' },
+      members: { type: 'string' },
       seed: { type: 'string', default: String(Date.now() % 1_000_000) },
       rate: { type: 'string', default: '800' },
       scenario: { type: 'string' },
@@ -29,8 +29,10 @@ async function main(): Promise<number> {
     },
   });
   const seed = Number(values.seed);
-  if (values['power-cuts'] !== undefined) return powerCuts(Number(values['power-cuts']), seed);
-  const members = Number(values.members);
+  if (values['power-cuts'] !== undefined) {
+    return powerCuts(Number(values['power-cuts']), seed, Number(values.members ?? 1));
+  }
+  const members = Number(values.members ?? 3);
   const scenario =
     values.scenario === undefined
       ? randomScenario(new Random(seed), Number(values.minutes) * 60_000)
@@ -64,18 +66,18 @@ function report(result: TrialResult, again: string): number {
   return problems.length === 0 ? 0 : 1;
 }
 
-async function powerCuts(kills: number, seed: number): Promise<number> {
+async function powerCuts(kills: number, seed: number, members: number): Promise<number> {
   const library = buildDiskLibrary();
   if (library === undefined) {
     process.stdout.write('skipped: power cuts need a C compiler\n');
     return 0;
   }
-  const result = await runPowerCuts({ library, seed, kills, onProgress: log });
+  const result = await runPowerCuts({ library, seed, kills, members, onProgress: log });
   for (const problem of result.problems) log(problem);
   if (result.artefacts !== undefined) log(`kept in ${result.artefacts}*`);
   const figures = `${result.kills} kills, ${result.cuts} with the power cut, ${result.duringStart} during a start, ${result.processKills} after the death of a process; ${result.acknowledged} writes acknowledged; dropped: ${result.changesDropped} writes, ${result.changesTorn} torn, ${result.namesDropped} names`;
   process.stdout.write(
-    `${result.problems.length === 0 ? 'passed' : 'FAILED'} (--power-cuts ${kills} --seed ${seed}): ${figures}\n`,
+    `${result.problems.length === 0 ? 'passed' : 'FAILED'} (--power-cuts ${kills} --members ${members} --seed ${seed}): ${figures}\n`,
   );
   return result.problems.length === 0 ? 0 : 1;
 }

@@ -1,19 +1,18 @@
-import { spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { randomUUID } from 'node:crypto';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Cluster, type Member } from '../system/support/cluster';
-import { cutPower } from './disk/power-cut';
-import { diskEnvironment } from './disk/library';
+import { Cluster } from '../system/support/cluster';
+import { MemberDisk } from './disk/member-disk';
 import { Random } from './disk/random';
 import { PowerLoad } from './power-load';
 
 export interface PowerCutOptions {
   readonly library: string;
   readonly seed: number;
-  /** How many times the member is killed. */
+  /** How many times a member is killed, or several at one moment. */
   readonly kills: number;
-  /** The canary: the disk does not honour its syncs. */
+  /** Default 1: nobody else has what it loses. */
+  readonly members?: number;
+  /** The canary: disks do not honour their syncs. */
   readonly syncsLie?: boolean;
   readonly onProgress?: (line: string) => void;
 }
@@ -28,7 +27,6 @@ export interface PowerCutResult {
   changesDropped: number;
   changesTorn: number;
   namesDropped: number;
-  startMs: number[];
   /** Empty: nothing was lost and no start was refused. */
   readonly problems: string[];
   /** Where the directories of the failure are kept. */
@@ -36,8 +34,8 @@ export interface PowerCutResult {
 }
 
 /**
- * Kills a one-member cluster under write load again and again, most times losing what a power cut loses, and looks for
- * acknowledged writes that are gone, effects of nothing, and starts that are refused. Ends at the first problem.
+ * Kills members under write load again and again, most times losing what a power cut loses, and looks for acknowledged
+ * writes that are gone, effects of nothing, and starts that are refused. Ends at the first problem.
  */
 export async function runPowerCuts(options: PowerCutOptions): Promise<PowerCutResult> {
   const trial = await PowerCutTrial.create(options);
@@ -51,6 +49,7 @@ export async function runPowerCuts(options: PowerCutOptions): Promise<PowerCutRe
 class PowerCutTrial {
   private readonly random: Random;
   private readonly load: PowerLoad;
+  private readonly down = new Set<number>();
   private readonly result: PowerCutResult = {
     kills: 0,
     cuts: 0,
@@ -61,7 +60,6 @@ class PowerCutTrial {
     changesDropped: 0,
     changesTorn: 0,
     namesDropped: 0,
-    startMs: [],
     problems: [],
     artefacts: undefined,
   };
@@ -69,31 +67,32 @@ class PowerCutTrial {
   private constructor(
     private readonly options: PowerCutOptions,
     private readonly cluster: Cluster,
+    private readonly disks: readonly MemberDisk[],
   ) {
     this.random = new Random(options.seed);
-    this.load = new PowerLoad(new Random(options.seed + 1));
-    mkdirSync(this.image);
-    this.newBoot();
+    // In a cluster a request whose member died may still be on its way in another's log.
+    this.load = new PowerLoad(new Random(options.seed + 1), disks.length > 1);
+    for (const member of disks.keys()) this.down.add(member);
   }
 
   static async create(options: PowerCutOptions): Promise<PowerCutTrial> {
     // Memory is quicker and as good: what is durable is what the journal says.
     const parent = existsSync('/dev/shm') ? '/dev/shm' : undefined;
+    const members = options.members ?? 1;
+    const disks: MemberDisk[] = [];
     const cluster = await Cluster.create({
+      members,
       ...(parent === undefined ? {} : { parent }),
-      env: (_, directory) => diskEnvironment(options.library, diskFiles(directory)),
+      env: (at, directory) => {
+        // A member alone makes its data directory itself.
+        const root = members === 1 ? directory : join(directory, `m${at + 1}`);
+        if (members > 1) mkdirSync(root, { mode: 0o700 });
+        const disk = new MemberDisk(root);
+        disks[at] = disk;
+        return disk.environment(options.library);
+      },
     });
-    return new PowerCutTrial(options, cluster);
-  }
-
-  private get root(): string {
-    return this.cluster.directory;
-  }
-  private get image(): string {
-    return `${this.root}.image`;
-  }
-  private get member(): Member {
-    return this.cluster.member(0);
+    return new PowerCutTrial(options, cluster, disks);
   }
 
   async run(): Promise<PowerCutResult> {
@@ -108,100 +107,79 @@ class PowerCutTrial {
   }
 
   private async round(): Promise<void> {
-    if (this.random.chance(0.12)) {
+    const { random } = this;
+    let victims = random.chance(0.3) ? [...this.disks.keys()] : [random.between(0, this.disks.length - 1)];
+    if (random.chance(0.12)) {
+      victims = [...this.disks.keys()];
       this.result.duringStart += 1;
-      this.member.spawn();
-      await sleep(this.random.between(0, 900));
+      for (const member of this.down) this.cluster.member(member).spawn();
+      await moment(random.between(0, 900));
     } else {
       if (!(await this.startAndVerify())) return;
       await this.underLoad();
     }
-    await this.member.killAll();
+    await Promise.all(victims.map((victim) => this.cluster.member(victim).killAll()));
+    for (const victim of victims) this.down.add(victim);
+    if (victims.length < this.disks.length) await moment(random.between(0, 800));
     await this.load.stop();
-    if (this.random.chance(0.85)) this.cut();
+    for (const victim of victims) if (random.chance(0.85)) this.cut(victim);
   }
 
   private async underLoad(): Promise<void> {
-    this.load.start([this.member.endpoint]);
-    await sleep(this.random.between(5, 400));
+    this.load.start(this.cluster.endpoints);
+    await moment(this.random.between(5, 400));
     // A process that comes back finds writes that nobody has synced; it may not take them for durable.
     if (this.random.chance(0.3)) {
       this.result.processKills += 1;
-      const pid = this.member.processPid(this.random.pick(['raft', 'storage'] as const));
+      const member = this.cluster.member(this.random.between(0, this.disks.length - 1));
+      const pid = member.processPid(this.random.pick(['raft', 'storage'] as const));
       if (pid !== undefined) process.kill(pid, 'SIGKILL');
-      await sleep(this.random.between(0, 700));
+      await moment(this.random.between(0, 700));
     }
   }
 
   private async startAndVerify(): Promise<boolean> {
-    const from = performance.now();
-    try {
-      await this.member.start();
-    } catch (error) {
-      this.fail([`the start was refused: ${String(error)}`]);
-      return false;
+    const started = [...this.down].map((at) => this.cluster.member(at));
+    this.down.clear();
+    for (const member of started) member.spawn();
+    const outcomes = await Promise.allSettled(started.map((member) => member.ready()));
+    const refused = outcomes.flatMap((one) => (one.status === 'rejected' ? [String(one.reason)] : []));
+    if (refused.length > 0) return this.fail(refused.map((reason) => `a start was refused: ${reason}`));
+    for (const { endpoint, name } of this.cluster.members) {
+      const problems = await this.load.verify(endpoint);
+      if (problems.length > 0) return this.fail(problems.map((problem) => `${name}: ${problem}`));
     }
-    this.result.startMs.push(Math.round(performance.now() - from));
-    const problems = await this.load.verify(this.member.endpoint);
-    if (problems.length > 0) this.fail(problems);
-    return problems.length === 0;
+    return true;
   }
 
-  private fail(problems: readonly string[]): void {
+  private fail(problems: readonly string[]): false {
     this.result.problems.push(...problems);
-    this.result.artefacts = this.root;
-    writeFileSync(join(this.root, 'member.log'), this.member.log);
+    const { directory } = this.cluster;
+    this.result.artefacts = directory;
+    for (const { name, log } of this.cluster.members) writeFileSync(join(directory, `${name}.log`), log);
+    return false;
   }
 
-  private cut(): void {
-    const { journal } = diskFiles(this.root);
-    if (!existsSync(journal)) return;
-    const { random } = this;
-    const image = this.image;
-    // Kept for whoever looks into a failure.
-    copyFileSync(journal, `${this.root}.last-journal`);
-    const { dropped, torn, namesDropped } = cutPower({
-      image,
-      root: this.root,
-      journal,
-      random,
-      ...(this.options.syncsLie === true ? { syncsLie: true } : {}),
-    });
+  private cut(member: number): void {
+    const report = this.disks[member]?.cut(this.random, this.options.syncsLie === true);
+    if (report === undefined) return;
     this.result.cuts += 1;
-    this.result.changesDropped += dropped;
-    this.result.changesTorn += torn;
-    this.result.namesDropped += namesDropped;
-    rmSync(journal);
-    rmSync(this.root, { recursive: true });
-    copyTree(image, this.root);
-    this.newBoot();
-  }
-
-  private newBoot(): void {
-    writeFileSync(diskFiles(this.root).bootId, `${randomUUID()}\n`);
+    this.result.changesDropped += report.dropped;
+    this.result.changesTorn += report.torn;
+    this.result.namesDropped += report.namesDropped;
   }
 
   async end(): Promise<void> {
     await this.load.stop();
-    await this.member.killAll();
-    const { journal, bootId } = diskFiles(this.root);
-    for (const path of [journal, bootId, `${this.image}.objects`]) rmSync(path, { recursive: true, force: true });
-    if (this.result.artefacts !== undefined) return;
-    for (const path of [this.root, this.image, `${this.root}.last-journal`])
-      rmSync(path, { recursive: true, force: true });
+    await Promise.all(this.cluster.members.map((member) => member.killAll()));
+    const isKept = this.result.artefacts !== undefined;
+    for (const disk of this.disks) disk.remove(isKept);
+    if (!isKept) rmSync(this.cluster.directory, { recursive: true, force: true });
   }
 }
 
-function diskFiles(root: string): { root: string; journal: string; bootId: string } {
-  return { root, journal: `${root}.journal`, bootId: `${root}.boot-id` };
-}
-
-function copyTree(from: string, to: string): void {
-  const { status, stderr } = spawnSync('cp', ['-a', from, to], { encoding: 'utf8' });
-  if (status !== 0) throw new Error(`cannot copy ${from}: ${stderr}`);
-}
-
-function sleep(ms: number): Promise<void> {
+/** The moment at which something breaks is drawn, not waited for. */
+function moment(ms: number): Promise<void> {
   return new Promise((resolve) => {
     setTimeout(resolve, ms);
   });

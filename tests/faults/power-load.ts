@@ -24,6 +24,8 @@ const COMPACT_BEHIND = 200;
 interface Attempt {
   readonly counter: number;
   readonly isDelete: boolean;
+  /** Of which start of the load it is. */
+  readonly run: number;
   /** Set when it was acknowledged. */
   revision: number | undefined;
 }
@@ -33,16 +35,22 @@ export class PowerLoad {
   /** Per key: the attempts from the last acknowledged one on. */
   private readonly attempts = new Map<string, Attempt[]>();
   private counter = 0;
+  private runs = 0;
   private highestRevision = 0;
   private running = false;
   private done: Promise<unknown> = Promise.resolve();
   acknowledged = 0;
   attempted = 0;
 
-  constructor(private readonly random: Random) {}
+  /** @param lateEffects a request without an answer may take effect after the crash */
+  constructor(
+    private readonly random: Random,
+    private readonly lateEffects: boolean,
+  ) {}
 
   start(endpoints: readonly string[]): void {
     this.running = true;
+    this.runs += 1;
     const clients = endpoints.map((endpoint) => new MemberClient(endpoint));
     const big = this.random.chance(0.1);
     const writers = Array.from({ length: WRITERS }, (_, at) =>
@@ -81,7 +89,7 @@ export class PowerLoad {
   }
 
   private begin(keys: readonly string[], isDelete: boolean): Attempt {
-    const attempt: Attempt = { counter: this.counter, isDelete, revision: undefined };
+    const attempt: Attempt = { counter: this.counter, isDelete, run: this.runs, revision: undefined };
     for (const key of keys) this.attempts.set(key, [...(this.attempts.get(key) ?? []), attempt]);
     this.attempted += 1;
     return attempt;
@@ -91,8 +99,14 @@ export class PowerLoad {
     attempt.revision = revision;
     this.highestRevision = Math.max(this.highestRevision, revision);
     this.acknowledged += 1;
-    for (const key of keys) this.attempts.set(key, [attempt]);
+    for (const key of keys) this.attempts.set(key, [attempt, ...this.stillOpen(key)]);
     return true;
+  }
+
+  /** What has no answer and may still happen: in the log of a member that was away for a while. */
+  private stillOpen(key: string): Attempt[] {
+    if (!this.lateEffects) return [];
+    return (this.attempts.get(key) ?? []).filter(({ revision, run }) => revision === undefined && run >= this.runs - 1);
   }
 
   private async put(client: MemberClient, key: string, big: boolean): Promise<boolean> {
@@ -179,8 +193,9 @@ export class PowerLoad {
     if (match?.revision !== undefined && !match.isDelete && match.revision !== revision) {
       return `${key} was acknowledged with revision ${match.revision}, but has ${revision}`;
     }
-    // What is there now stays; later attempts of the time before the crash can no longer take effect.
-    this.attempts.set(key, match === undefined ? [] : [{ ...match, revision: match.revision ?? revision }]);
+    // What is there now stays; without others to remember them, what had no answer by then never happens.
+    const found = match === undefined ? [] : [{ ...match, revision: match.revision ?? revision }];
+    this.attempts.set(key, [...found, ...this.stillOpen(key).filter((one) => one !== match)]);
     return undefined;
   }
 }

@@ -1,27 +1,25 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { decodeHashKVResponse, encodeHashKVRequest, MAINTENANCE_PATHS } from '../../proto/gen/etcdserverpb';
-import { checkLinearizable, checkWatch, type Operation, type Request } from '../linearizability';
+import type { Operation } from '../linearizability';
 import { Cluster } from '../system/support/cluster';
 import { waitFor } from '../system/support/wait-for';
 import { MemberClient } from './client';
 import { buildDiskLibrary, diskEnvironment, setDisk } from './disk/library';
 import { Random } from './disk/random';
+import { checkAll } from './final-check';
 import { MemberStatuses } from './members';
 import { Nemesis } from './nemesis';
 import { type Recovery, recoveries } from './recovery';
-import { type Performed, Recorder } from './recorder';
+import { Recorder } from './recorder';
 import { PeerNetwork } from './relay';
 import type { Statement } from './scenario';
-import { eventsByRevision, WatchingClient } from './watching';
+import { WatchingClient } from './watching';
 import { Workload } from './workload';
 
 const CLIENTS_PER_MEMBER = 5;
-const FINAL_TIMEOUT_MS = 20_000;
 const MENDED_MS = 30_000;
 const COMPACT_TIMEOUT_MS = 5_000;
-const SHORT_TTL_SECONDS = 10;
 
 export interface TrialOptions {
   readonly members: number;
@@ -116,7 +114,10 @@ class Trial {
     let holes = 0;
     try {
       await this.mend();
-      holes = await this.check();
+      const { cluster, recorder, watchers, compacted } = this;
+      const checked = await checkAll({ cluster, recorder, watchers, compacted });
+      this.problems.push(...checked.problems);
+      holes = checked.holes;
     } catch (error) {
       this.problems.push(error instanceof Error ? error.message : String(error));
     }
@@ -178,89 +179,6 @@ class Trial {
     );
     await this.workload?.stop();
     this.nemesis.lookForDead();
-  }
-
-  private async check(): Promise<number> {
-    await this.endLeases();
-    const last = await this.lastReads();
-    for (const watcher of this.watchers) {
-      await watcher.untilReached(last, FINAL_TIMEOUT_MS).catch((error: Error) => this.problems.push(error.message));
-      watcher.stop();
-    }
-    await this.compareHashes(last);
-    const verdict = checkLinearizable(this.recorder.history, eventsByRevision(this.watchers));
-    if (verdict.kind !== 'linearizable') {
-      this.problems.push(verdict.report);
-      return 0;
-    }
-    for (const watcher of this.watchers) {
-      for (const [at, { record }] of watcher.recordings.entries()) {
-        const isLast = at === watcher.recordings.length - 1;
-        const rules = { model: verdict.model, compacted: this.compacted, ...(isLast ? { reached: last } : {}) };
-        const problem = checkWatch(record, rules);
-        if (problem !== undefined) this.problems.push(problem);
-      }
-    }
-    return verdict.holes;
-  }
-
-  /** Leases with a short TTL must expire by themselves; the others are revoked, so that the last revision is the last. */
-  private async endLeases(): Promise<void> {
-    const client = new MemberClient(this.cluster.member(0).endpoint);
-    const perform = (request: Request): Promise<Performed> =>
-      this.recorder.perform('leases', client, request, FINAL_TIMEOUT_MS);
-    const leased = async (): Promise<string[] | undefined> => {
-      const answer = await perform({ kind: 'range', key: 'l/', end: 'l0' });
-      if (answer.kind !== 'ok' || answer.result.kind !== 'range') return undefined;
-      return answer.result.kvs.map(({ lease }) => lease);
-    };
-    const long = await waitFor(
-      'leases to expire',
-      async () => {
-        const left = await leased();
-        return left?.every((lease) => (this.recorder.leases.get(lease) ?? 0) > SHORT_TTL_SECONDS) === true && left;
-      },
-      FINAL_TIMEOUT_MS,
-    );
-    for (const lease of new Set(long)) await perform({ kind: 'revoke', lease });
-    const left = await leased();
-    if (left === undefined || left.length > 0)
-      this.problems.push(`keys of revoked leases are left: ${String(left?.length)}`);
-    client.close();
-  }
-
-  /** One more write, then everything is read from every member. Returns the last revision. */
-  private async lastReads(): Promise<number> {
-    let last = 0;
-    const read = async (at: number): Promise<void> => {
-      const client = new MemberClient(this.cluster.member(at).endpoint);
-      const request =
-        at === 0 && last === 0
-          ? ({ kind: 'put', key: 'k/end', value: 'end' } as const)
-          : ({ kind: 'range', key: '\0', end: '\0' } as const);
-      const performed = await this.recorder.perform(`final-${at}`, client, request, FINAL_TIMEOUT_MS);
-      client.close();
-      if (performed.kind === 'failed') throw new Error(`the last ${request.kind} failed: ${performed.message}`);
-      last = Math.max(last, performed.revision);
-    };
-    await read(0);
-    for (let at = 0; at < this.cluster.members.length; at++) await read(at);
-    return last;
-  }
-
-  private async compareHashes(revision: number): Promise<void> {
-    const hashes = await Promise.all(
-      this.cluster.members.map(async ({ endpoint, name }) => {
-        const client = new MemberClient(endpoint);
-        const answer = await client.call(MAINTENANCE_PATHS.HashKV, encodeHashKVRequest({ revision }), FINAL_TIMEOUT_MS);
-        client.close();
-        if (!answer.ok) return `${name}: ${answer.message}`;
-        const { hash, hashRevision, compactRevision } = decodeHashKVResponse(answer.bytes);
-        return `${hash} at ${hashRevision}, compacted ${compactRevision}`;
-      }),
-    );
-    if (new Set(hashes).size !== 1)
-      this.problems.push(`the members' hashes at revision ${revision} differ: ${hashes.join('; ')}`);
   }
 
   private result(seconds: number, answered: number, holes: number): TrialResult {

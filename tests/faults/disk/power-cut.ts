@@ -1,27 +1,9 @@
-import { closeSync, ftruncateSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
+import { apply, type Change, type FileNode, flush, newNode, NOTHING, overlaps, sectors } from './file-node';
 import { type JournalRecord, Kind, readJournal } from './journal';
 import type { Random } from './random';
 
-const SECTOR_BYTES = 512;
-
-interface Change {
-  readonly offset: number;
-  /** Bytes written there; 'zeros' of `length`; 'truncate' to size `offset`. */
-  readonly what: Buffer | 'zeros' | 'truncate';
-  readonly length: number;
-}
-
-const NOTHING: Change = { offset: 0, what: Buffer.alloc(0), length: 0 };
-
-/** A file by identity, whatever its names are. `store` holds what is durable of it. */
-interface FileNode {
-  readonly store: string;
-  fd: number | undefined;
-  pending: Change[];
-  /** How many changes have been made durable. */
-  flushed: number;
-}
 type Node = FileNode | 'directory';
 
 type NameChange =
@@ -163,6 +145,7 @@ class PowerCut {
   private nameChanged(kind: number, payload: Buffer): void {
     const [from = '', to = ''] = payload.toString().split('\0');
     const name = this.nameOf(from);
+    if (name === '') return; // the root itself is there
     if (kind === Kind.MadeDirectory) return this.link(name, 'directory');
     if (kind === Kind.Renamed) {
       const target = this.nameOf(to);
@@ -255,38 +238,6 @@ class PowerCut {
       node.fd = undefined;
     }
   }
-}
-
-function newNode(store: string): FileNode {
-  return { store, fd: undefined, pending: [], flushed: 0 };
-}
-
-function flush(file: FileNode, count: number): void {
-  const due = file.pending.splice(0, Math.max(0, count - file.flushed));
-  for (const change of due) apply(file, change);
-  file.flushed += due.length;
-}
-
-function apply(file: FileNode, { offset, what, length }: Change): void {
-  file.fd ??= openSync(file.store, 'r+');
-  if (what === 'truncate') ftruncateSync(file.fd, offset);
-  else {
-    const bytes = what === 'zeros' ? Buffer.alloc(length) : what;
-    for (let done = 0; done < bytes.length; )
-      done += writeSync(file.fd, bytes, done, bytes.length - done, offset + done);
-  }
-}
-
-function* sectors({ offset, what, length }: Change): Generator<Change> {
-  for (let at = 0; at < length; ) {
-    const end = Math.min(length, at + SECTOR_BYTES - ((offset + at) % SECTOR_BYTES));
-    yield { offset: offset + at, what: typeof what === 'string' ? what : what.subarray(at, end), length: end - at };
-    at = end;
-  }
-}
-
-function overlaps(a: Change, b: Change): boolean {
-  return a.what !== 'truncate' && a.offset >= b.offset && a.offset + a.length <= b.offset + b.length;
 }
 
 function applyName(names: Map<string, Node>, change: NameChange): void {
