@@ -11,6 +11,8 @@ describeWith(['cc'], 'a member that is killed under write load, with the power c
     expect(result.kills).toBe(KILLS);
     expect(result.cuts).toBeGreaterThan(0);
     expect(result.acknowledged).toBeGreaterThan(100);
+    // The trial sees what it is about: the log, and the pages of the store (a store that wrote through a map would escape it).
+    expect([...result.written]).toEqual(expect.arrayContaining(['db', 'prepare.tmp']));
   }, 180_000);
 
   test('is found to have lost something when the disk did not do what it had confirmed', async () => {

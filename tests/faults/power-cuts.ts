@@ -27,6 +27,8 @@ export interface PowerCutResult {
   changesDropped: number;
   changesTorn: number;
   namesDropped: number;
+  /** Names of the files that the members wrote to. */
+  readonly written: Set<string>;
   /** Empty: nothing was lost and no start was refused. */
   readonly problems: string[];
   /** Where the directories of the failure are kept. */
@@ -60,6 +62,7 @@ class PowerCutTrial {
     changesDropped: 0,
     changesTorn: 0,
     namesDropped: 0,
+    written: new Set(),
     problems: [],
     artefacts: undefined,
   };
@@ -167,6 +170,7 @@ class PowerCutTrial {
     this.result.changesDropped += report.dropped;
     this.result.changesTorn += report.torn;
     this.result.namesDropped += report.namesDropped;
+    for (const name of report.written) this.result.written.add(name);
   }
 
   async end(): Promise<void> {

@@ -14,13 +14,15 @@ export const NOTHING: Change = { offset: 0, what: Buffer.alloc(0), length: 0 };
 /** A file by identity, whatever its names are. `store` holds what is durable of it. */
 export interface FileNode {
   readonly store: string;
+  /** That it had first. */
+  readonly name: string;
   fd: number | undefined;
   pending: Change[];
   /** How many changes have been made durable. */
   flushed: number;
 }
-export function newNode(store: string): FileNode {
-  return { store, fd: undefined, pending: [], flushed: 0 };
+export function newNode(store: string, name: string): FileNode {
+  return { store, name, fd: undefined, pending: [], flushed: 0 };
 }
 
 export function flush(file: FileNode, count: number): void {

@@ -1,5 +1,5 @@
 import { closeSync, mkdirSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { apply, type Change, type FileNode, flush, newNode, NOTHING, overlaps, sectors } from './file-node';
 import { type JournalRecord, Kind, readJournal } from './journal';
 import type { Random } from './random';
@@ -28,6 +28,8 @@ export interface CutReport {
   readonly dropped: number;
   readonly torn: number;
   readonly namesDropped: number;
+  /** Names of the files that were written to. */
+  readonly written: ReadonlySet<string>;
 }
 
 /**
@@ -58,7 +60,14 @@ class PowerCut {
   >();
   private readonly objects: string;
   private created = 0;
-  private readonly report = { changes: 0, unsynced: 0, dropped: 0, torn: 0, namesDropped: 0 };
+  private readonly report = {
+    changes: 0,
+    unsynced: 0,
+    dropped: 0,
+    torn: 0,
+    namesDropped: 0,
+    written: new Set<string>(),
+  };
 
   constructor(private readonly options: CutOptions) {
     this.objects = `${options.image}.objects`;
@@ -70,7 +79,7 @@ class PowerCut {
   private walk(directory: string): void {
     for (const entry of readdirSync(directory, { withFileTypes: true })) {
       const path = join(directory, entry.name);
-      const node: Node = entry.isDirectory() ? 'directory' : newNode(path);
+      const node: Node = entry.isDirectory() ? 'directory' : newNode(path, basename(path));
       this.durable.set(relative(this.options.image, path), node);
       if (node === 'directory') this.walk(path);
     }
@@ -98,7 +107,7 @@ class PowerCut {
       return;
     }
     if (kind === Kind.Created || existing === undefined) {
-      const node = newNode(join(this.objects, String(this.created++)));
+      const node = newNode(join(this.objects, String(this.created++)), basename(name));
       closeSync(openSync(node.store, 'w'));
       this.files.set(inode, node);
       this.link(name, node);
@@ -113,14 +122,19 @@ class PowerCut {
 
   private change(file: FileNode | undefined, change: Change): void {
     if (file === undefined) throw new Error('a write to a file whose opening is not in the journal');
-    this.report.changes += 1;
+    this.count(file);
     file.pending.push(change);
+  }
+
+  private count(file: FileNode): void {
+    this.report.changes += 1;
+    this.report.written.add(file.name);
   }
 
   private writeSynced(file: FileNode | undefined, change: Change): void {
     if (file === undefined) throw new Error('a write to a file whose opening is not in the journal');
     if (this.options.syncsLie === true) return this.change(file, change);
-    this.report.changes += 1;
+    this.count(file);
     // Earlier writes to the same bytes can no longer overwrite it.
     file.pending = file.pending.map((other) => (overlaps(other, change) ? NOTHING : other));
     apply(file, change);
