@@ -48,11 +48,16 @@ export class StoreModel {
   get(key: string, at = this.revision): Kv | undefined {
     const versions = this.versions.get(key);
     if (versions === undefined) return undefined;
-    for (let i = versions.length - 1; i >= 0; i--) {
-      const version = versions[i] as Version; // i is within
-      if (version.revision <= at) return version.kv;
+    let low = 0;
+    let high = versions.length;
+    const last = versions[high - 1];
+    if (last !== undefined && last.revision <= at) return last.kv;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((versions[middle] as Version).revision <= at) low = middle + 1;
+      else high = middle;
     }
-    return undefined;
+    return versions[low - 1]?.kv;
   }
 
   /** Makes the next revision. */
