@@ -34,7 +34,8 @@ export class Recorder {
       return outcome;
     }
     const { message, definite } = answer;
-    this.errors.set(message, (this.errors.get(message) ?? 0) + 1);
+    const kind = message.replaceAll(/\d+(\.\d+)+(:\d+)?/g, '…'); // addresses and times
+    this.errors.set(kind, (this.errors.get(kind) ?? 0) + 1);
     if (message === Errors.Compacted.message) this.add(name, call, end, request, { kind: 'compacted' });
     else if (message === Errors.FutureRev.message) this.add(name, call, end, request, { kind: 'future' });
     else if (!definite) this.add(name, call, Infinity, request, { kind: 'unknown' });
