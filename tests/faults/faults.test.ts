@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { percentile95 } from './recovery';
 import { parseScenario } from './scenario';
@@ -16,3 +16,10 @@ test('three members under fire and load: linearizable, watches complete, equal h
   expect(result.answered / result.seconds).toBeGreaterThan(300);
   expect(result.watchEvents).toBeGreaterThan(1_000);
 }, 150_000);
+
+test('a follower that answers reads from what it has, while it is cut off, is found out', async () => {
+  const scenario = parseScenario('wait 1s\nisolate follower\nwait 2s\nheal\nwait 500ms');
+  const result = await runTrial({ members: 3, seed: 1, scenario, rate: 500, staleReads: true });
+  expect(result.problems.join('\n')).toContain('not linearizable: an operation was called after another had returned');
+  if (result.artefacts !== undefined) rmSync(result.artefacts, { recursive: true });
+}, 100_000);

@@ -17,12 +17,16 @@ export class Recorder {
   answered = 0;
   private nextId = 1;
 
+  /** @param disguised reads are asked for as serializable and written down as linearizable: a canary */
+  constructor(private readonly disguised = false) {}
+
   get history(): History {
     return { start: { revision: 1, kvs: [] }, operations: this.operations };
   }
 
   async perform(name: string, client: MemberClient, request: Request, timeoutMs: number): Promise<Performed> {
-    const { path, bytes } = encodeRequest(request);
+    const asked = this.disguised && request.kind === 'range' ? { ...request, serializable: true } : request;
+    const { path, bytes } = encodeRequest(asked);
     const call = performance.now();
     const answer = await client.call(path, bytes, timeoutMs);
     const end = performance.now();

@@ -28,6 +28,8 @@ export interface TrialOptions {
   /** Requests per second. */
   readonly rate: number;
   readonly onProgress?: (line: string) => void;
+  /** The canary: reads that are served from a stale store as well. */
+  readonly staleReads?: boolean;
 }
 
 export interface TrialResult {
@@ -56,7 +58,7 @@ export async function runTrial(options: TrialOptions): Promise<TrialResult> {
 
 class Trial {
   private readonly random: Random;
-  private readonly recorder = new Recorder();
+  private readonly recorder: Recorder;
   private readonly statuses: MemberStatuses;
   private readonly nemesis: Nemesis;
   private workload: Workload | undefined;
@@ -72,6 +74,7 @@ class Trial {
     hasDisk: boolean,
   ) {
     this.random = new Random(options.seed);
+    this.recorder = new Recorder(options.staleReads);
     this.statuses = new MemberStatuses(cluster.endpoints);
     this.nemesis = new Nemesis({
       cluster,
