@@ -99,6 +99,18 @@ describeWith(['cc'], 'a disk whose power is cut', () => {
     expect(found).toEqual(new Set(['bb']));
   });
 
+  test('a descriptor that was a file and is a socket now is no longer looked at', () => {
+    const script = `${CREATE}
+      const more = Array.from({ length: 10 }, () => fs.openSync(root + '/f', 'r+'));
+      for (const one of [fd, dir, ...more]) fs.closeSync(one);
+      const server = require('node:net').createServer((peer) => peer.pipe(peer)).listen(0, () => {
+        const socket = require('node:net').connect(server.address().port);
+        socket.write('not of the file');
+        socket.once('data', () => process.exit());
+      });`;
+    expect(outcomes(script, 'f')).toEqual(new Set(['aa']));
+  });
+
   test('a full disk refuses what makes a file longer and nothing else', () => {
     const control = join(base, 'control');
     setDisk(control, { syncDelayMs: 0, isFull: false });

@@ -69,7 +69,10 @@ static uint64_t syncs;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 /* What an open descriptor below the root is. */
-static struct { volatile uint8_t tracked, synced; uint64_t inode; } files[FDS];
+static struct {
+  volatile uint8_t tracked, synced;
+  uint64_t inode, device;
+} files[FDS];
 
 static void init(void) {
   real.open = dlsym(RTLD_NEXT, "open");
@@ -157,9 +160,15 @@ static void note_write(int fd, const struct iovec *parts, int count, ssize_t wri
   else note(WRITE, inode, offset, written, done, used);
 }
 
+/* libuv closes by a system call of its own, so a descriptor may be a socket by now. */
 static int tracked(int fd) {
   ready();
-  return fd >= 0 && fd < FDS && files[fd].tracked;
+  if (fd < 0 || fd >= FDS || !files[fd].tracked) return 0;
+  struct stat stat;
+  int same = fstat(fd, &stat) == 0 && stat.st_ino == files[fd].inode && stat.st_dev == files[fd].device &&
+             (S_ISREG(stat.st_mode) || S_ISDIR(stat.st_mode));
+  if (!same) files[fd].tracked = 0;
+  return same;
 }
 
 static int is_full(int fd, off_t end) {
@@ -179,6 +188,7 @@ static void track(int fd, const char *path, int flags, int existed) {
   if (fd >= FDS) abort();
   if (fstat(fd, &stat) != 0) return;
   files[fd].inode = stat.st_ino;
+  files[fd].device = stat.st_dev;
   files[fd].synced = (flags & (O_DSYNC | O_SYNC)) != 0;
   files[fd].tracked = 1;
   note_path(existed ? OPENED : CREATED, stat.st_ino, path);
@@ -229,7 +239,8 @@ OPENAT(openat)
 OPENAT(openat64)
 
 int close(int fd) {
-  if (tracked(fd)) files[fd].tracked = 0;
+  ready();
+  if (fd >= 0 && fd < FDS) files[fd].tracked = 0;
   return real.close(fd);
 }
 

@@ -104,6 +104,7 @@ class PowerCut {
     const existing = this.visible.get(name);
     if (name === '' || existing === 'directory') {
       this.directories.set(inode, name);
+      this.files.delete(inode);
       return;
     }
     if (kind === Kind.Created || existing === undefined) {
