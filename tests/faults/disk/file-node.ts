@@ -49,6 +49,6 @@ export function* sectors({ offset, what, length }: Change): Generator<Change> {
   }
 }
 
-export function overlaps(a: Change, b: Change): boolean {
-  return a.what !== 'truncate' && a.offset >= b.offset && a.offset + a.length <= b.offset + b.length;
+export function liesWithin(change: Change, offset: number, length: number): boolean {
+  return change.what !== 'truncate' && change.offset >= offset && change.offset + change.length <= offset + length;
 }

@@ -7,7 +7,8 @@
  * HEXAD_DISK_BOOT_ID  read in place of /proc/sys/kernel/random/boot_id, which a power cut changes
  *
  * A write is noted after it has returned: one that is not noted, because the process was killed in between, was not synced
- * either, so it may be lost. A sync makes durable what was noted before it began. power-cut.ts reads the journal.
+ * either, so it may be lost. A write that syncs itself (O_DSYNC) is noted before, and that it is durable after. A sync
+ * makes durable what was noted before it began. power-cut.ts reads the journal.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -28,14 +29,14 @@
 #define MAGIC 0x4c4e524au /* "JRNL" */
 #define BOOT_ID "/proc/sys/kernel/random/boot_id"
 
-enum kind { OPENED = 1, CREATED, WRITE, ZEROS, WRITE_SYNCED, SYNC_BEGAN, SYNC_ENDED, TRUNCATED, RENAMED, UNLINKED, MADE_DIR, REMOVED_DIR };
+enum kind { OPENED = 1, CREATED, WRITE, ZEROS, RANGE_SYNCED, SYNC_BEGAN, SYNC_ENDED, TRUNCATED, RENAMED, UNLINKED, MADE_DIR, REMOVED_DIR };
 
 struct record {
   uint32_t magic;
   uint32_t kind;
   uint64_t inode;
   uint64_t offset; /* of a write; the new size of a truncated file; the number of a sync */
-  uint32_t length; /* of what was written */
+  uint32_t length; /* of what was written or is durable */
   uint32_t payload; /* bytes that follow: a path, two paths with a NUL between them, or data */
 };
 
@@ -155,8 +156,7 @@ static void note_write(int fd, const struct iovec *parts, int count, ssize_t wri
     left -= done[used++].iov_len;
   }
   uint64_t inode = files[fd].inode;
-  if (files[fd].synced) note(WRITE_SYNCED, inode, offset, written, done, used);
-  else if (written >= 4096 && is_zero(done, used)) note(ZEROS, inode, offset, written, NULL, 0);
+  if (written >= 4096 && is_zero(done, used)) note(ZEROS, inode, offset, written, NULL, 0);
   else note(WRITE, inode, offset, written, done, used);
 }
 
@@ -244,15 +244,27 @@ int close(int fd) {
   return real.close(fd);
 }
 
+static void delay(void) {
+  if (control == NULL || control->sync_delay_ms == 0) return;
+  struct timespec time = {control->sync_delay_ms / 1000, (control->sync_delay_ms % 1000) * 1000000L};
+  nanosleep(&time, NULL);
+}
+
 static ssize_t write_any(int fd, const struct iovec *parts, int count, off_t offset, int positioned) {
   off_t at = positioned ? offset : lseek(fd, 0, SEEK_CUR);
   if (is_full(fd, at + total(parts, count))) {
     errno = ENOSPC;
     return -1;
   }
+  int synced = files[fd].synced;
+  if (synced) {
+    note_write(fd, parts, count, total(parts, count), at);
+    delay();
+  }
   ssize_t written = positioned ? real.pwritev(fd, parts, count, offset) : real.writev(fd, parts, count);
   if (!positioned && written > 0) at = lseek(fd, 0, SEEK_CUR) - written;
-  note_write(fd, parts, count, written, at);
+  if (!synced) note_write(fd, parts, count, written, at);
+  else if (written > 0) note(RANGE_SYNCED, files[fd].inode, at, written, NULL, 0);
   return written;
 }
 
@@ -283,12 +295,6 @@ PWRITE(pwrite64)
   }
 PWRITEV(pwritev)
 PWRITEV(pwritev64)
-
-static void delay(void) {
-  if (control == NULL || control->sync_delay_ms == 0) return;
-  struct timespec time = {control->sync_delay_ms / 1000, (control->sync_delay_ms % 1000) * 1000000L};
-  nanosleep(&time, NULL);
-}
 
 static int sync_any(int fd, int (*sync)(int)) {
   if (!tracked(fd)) return sync(fd);

@@ -10,7 +10,7 @@ export const Kind = {
   Created: 2,
   Write: 3,
   Zeros: 4,
-  WriteSynced: 5,
+  RangeSynced: 5,
   SyncBegan: 6,
   SyncEnded: 7,
   Truncated: 8,

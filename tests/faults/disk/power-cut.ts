@@ -1,6 +1,6 @@
 import { closeSync, mkdirSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
-import { apply, type Change, type FileNode, flush, newNode, NOTHING, overlaps, sectors } from './file-node';
+import { apply, type Change, type FileNode, flush, liesWithin, newNode, NOTHING, sectors } from './file-node';
 import { type JournalRecord, Kind, readJournal } from './journal';
 import type { Random } from './random';
 
@@ -93,7 +93,7 @@ class PowerCut {
     else if (kind === Kind.Write) change(Buffer.from(payload));
     else if (kind === Kind.Zeros) change('zeros');
     else if (kind === Kind.Truncated) change('truncate');
-    else if (kind === Kind.WriteSynced) this.writeSynced(file, { offset, what: Buffer.from(payload), length });
+    else if (kind === Kind.RangeSynced) this.rangeSynced(file, offset, length);
     else if (kind === Kind.SyncBegan) this.syncBegan(inode, offset);
     else if (kind === Kind.SyncEnded) this.syncEnded(offset);
     else this.nameChanged(kind, payload);
@@ -132,13 +132,16 @@ class PowerCut {
     this.report.written.add(file.name);
   }
 
-  private writeSynced(file: FileNode | undefined, change: Change): void {
-    if (file === undefined) throw new Error('a write to a file whose opening is not in the journal');
-    if (this.options.syncsLie === true) return this.change(file, change);
-    this.count(file);
-    // Earlier writes to the same bytes can no longer overwrite it.
-    file.pending = file.pending.map((other) => (overlaps(other, change) ? NOTHING : other));
-    apply(file, change);
+  private rangeSynced(file: FileNode | undefined, offset: number, length: number): void {
+    if (file === undefined || this.options.syncsLie === true) return;
+    const left = file.pending.map((change) => {
+      if (!liesWithin(change, offset, length)) return change;
+      apply(file, change);
+      return NOTHING;
+    });
+    // Counts of syncs under way go by places in the list.
+    const isCounted = [...this.syncs.values()].some((sync) => sync.file === file);
+    file.pending = isCounted ? left : left.filter((change) => change !== NOTHING);
   }
 
   private syncBegan(inode: number, number: number): void {
@@ -204,6 +207,7 @@ class PowerCut {
   }
 
   private settle(node: FileNode, change: Change, mood: 'none' | 'all' | 'some' | 'torn'): void {
+    if (change === NOTHING) return;
     const { random } = this.options;
     this.report.unsynced += 1;
     const isKept = mood === 'all' || (mood !== 'none' && random.chance(0.5));
