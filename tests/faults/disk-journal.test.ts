@@ -21,7 +21,7 @@ describeWith(['cc'], 'a disk whose power is cut', () => {
   function run(script: string, control?: string): { status: number | null; stderr: string } {
     const prelude = `
       const fs = require('node:fs');
-      const root = process.env.HEXAD_DISK_ROOT;
+      const root = process.env.TEST_DISK_ROOT;
       const write = (fd, offset, text) => fs.writeSync(fd, Buffer.from(text), 0, text.length, offset);`;
     const root = join(base, 'root');
     const environment = diskEnvironment(buildDiskLibrary() ?? '', {

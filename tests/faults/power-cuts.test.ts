@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs';
 import { describeWith } from '../system/support/tools';
 import { buildDiskLibrary } from './disk/library';
 import { runPowerCuts } from './power-cuts';
@@ -18,5 +19,8 @@ describeWith(['cc'], 'a member that is killed under write load, with the power c
   test('is found to have lost something when the disk did not do what it had confirmed', async () => {
     const result = await runPowerCuts({ library: buildDiskLibrary() ?? '', seed: 1, kills: KILLS, syncsLie: true });
     expect(result.problems).not.toEqual([]);
+    for (const ending of ['', '.image', '.last-journal']) {
+      rmSync(`${result.artefacts}${ending}`, { recursive: true, force: true });
+    }
   }, 180_000);
 });

@@ -1,10 +1,10 @@
 /*
  * A disk that can be cut off, slowed down or full, for processes that know nothing of it (LD_PRELOAD).
  *
- * HEXAD_DISK_ROOT     only files below this directory are looked at
- * HEXAD_DISK_JOURNAL  every change below it is appended to this file, and every sync that has returned
- * HEXAD_DISK_CONTROL  a file that is read as struct control at each write and sync; it may change at any time
- * HEXAD_DISK_BOOT_ID  read in place of /proc/sys/kernel/random/boot_id, which a power cut changes
+ * TEST_DISK_ROOT     only files below this directory are looked at
+ * TEST_DISK_JOURNAL  every change below it is appended to this file, and every sync that has returned
+ * TEST_DISK_CONTROL  a file that is read as struct control at each write and sync; it may change at any time
+ * TEST_DISK_BOOT_ID  read in place of /proc/sys/kernel/random/boot_id, which a power cut changes
  *
  * A write is noted after it has returned: one that is not noted, because the process was killed in between, was not synced
  * either, so it may be lost. A write that syncs itself (O_DSYNC) is noted before, and that it is durable after. A sync
@@ -90,12 +90,12 @@ static void init(void) {
   real.unlink = dlsym(RTLD_NEXT, "unlink");
   real.mkdir = dlsym(RTLD_NEXT, "mkdir");
   real.rmdir = dlsym(RTLD_NEXT, "rmdir");
-  root = getenv("HEXAD_DISK_ROOT");
+  root = getenv("TEST_DISK_ROOT");
   root_length = root == NULL ? 0 : strlen(root);
-  boot_id = getenv("HEXAD_DISK_BOOT_ID");
-  const char *path = getenv("HEXAD_DISK_JOURNAL");
+  boot_id = getenv("TEST_DISK_BOOT_ID");
+  const char *path = getenv("TEST_DISK_JOURNAL");
   if (path != NULL && path[0] != 0) journal = real.open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
-  path = getenv("HEXAD_DISK_CONTROL");
+  path = getenv("TEST_DISK_CONTROL");
   if (path == NULL || path[0] == 0) return;
   int fd = real.open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return;

@@ -38,10 +38,10 @@ export function diskEnvironment(library: string, files: DiskFiles): NodeJS.Proce
   return {
     LD_PRELOAD: library,
     UV_USE_IO_URING: '0', // its writes pass by the C library
-    HEXAD_DISK_ROOT: files.root,
-    HEXAD_DISK_JOURNAL: files.journal ?? '',
-    HEXAD_DISK_CONTROL: files.control ?? '',
-    ...(files.bootId === undefined ? {} : { HEXAD_DISK_BOOT_ID: files.bootId }),
+    TEST_DISK_ROOT: files.root,
+    TEST_DISK_JOURNAL: files.journal ?? '',
+    TEST_DISK_CONTROL: files.control ?? '',
+    ...(files.bootId === undefined ? {} : { TEST_DISK_BOOT_ID: files.bootId }),
   };
 }
 

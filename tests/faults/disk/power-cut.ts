@@ -14,7 +14,7 @@ type NameChange =
 export interface CutOptions {
   /** What was durable when the journal began; becomes what is found after the power came back. */
   readonly image: string;
-  /** The directory that the processes wrote to: `HEXAD_DISK_ROOT`. */
+  /** The directory that the processes wrote to: `TEST_DISK_ROOT`. */
   readonly root: string;
   readonly journal: string;
   readonly random: Random;
