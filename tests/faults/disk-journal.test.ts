@@ -1,8 +1,9 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describeWith } from '../system/support/tools';
+import { waitFor } from '../system/support/wait-for';
 import { buildDiskLibrary, diskEnvironment, setDisk } from './disk/library';
 import { cutPower } from './disk/power-cut';
 import { Random } from './disk/random';
@@ -17,22 +18,21 @@ describeWith(['cc'], 'a disk whose power is cut', () => {
   });
   afterEach(() => rmSync(base, { recursive: true }));
 
-  /** Runs `script` in Node with `fs`, `root` and `write(name, offset, text)` at hand. */
-  function run(script: string, control?: string): { status: number | null; stderr: string } {
-    const prelude = `
-      const fs = require('node:fs');
-      const root = process.env.TEST_DISK_ROOT;
-      const write = (fd, offset, text) => fs.writeSync(fd, Buffer.from(text), 0, text.length, offset);`;
+  /** What scripts have at hand. */
+  const PRELUDE = `
+    const fs = require('node:fs');
+    const root = process.env.TEST_DISK_ROOT;
+    const write = (fd, offset, text) => fs.writeSync(fd, Buffer.from(text), 0, text.length, offset);`;
+
+  function environmentOf(control?: string): NodeJS.ProcessEnv {
     const root = join(base, 'root');
-    const environment = diskEnvironment(buildDiskLibrary() ?? '', {
-      root,
-      journal: join(base, 'journal'),
-      ...(control === undefined ? {} : { control }),
-    });
-    return spawnSync(process.execPath, ['-e', prelude + script], {
-      env: { ...process.env, ...environment },
-      encoding: 'utf8',
-    });
+    const files = { root, journal: join(base, 'journal'), ...(control === undefined ? {} : { control }) };
+    return { ...process.env, ...diskEnvironment(buildDiskLibrary() ?? '', files) };
+  }
+
+  /** Runs `script` in Node to its end. */
+  function run(script: string, control?: string): { status: number | null; stderr: string } {
+    return spawnSync(process.execPath, ['-e', PRELUDE + script], { env: environmentOf(control), encoding: 'utf8' });
   }
 
   /** What is found after each of many cuts of the same run; undefined: no such file. */
@@ -40,6 +40,10 @@ describeWith(['cc'], 'a disk whose power is cut', () => {
     for (const name of readdirSync(base)) rmSync(join(base, name), { recursive: true });
     mkdirSync(join(base, 'root'));
     expect(run(script)).toMatchObject({ status: 0, stderr: '' });
+    return cutMany(file);
+  }
+
+  function cutMany(file: string): Set<string | undefined> {
     const found = new Set<string | undefined>();
     for (let seed = 0; seed < TRIALS; seed++) {
       const image = join(base, `image-${seed}`);
@@ -97,6 +101,21 @@ describeWith(['cc'], 'a disk whose power is cut', () => {
       'f',
     );
     expect(found).toEqual(new Set(['bb']));
+  });
+
+  test('a write that syncs itself may be there in part as long as it has not returned', async () => {
+    const control = join(base, 'control');
+    setDisk(control, { syncDelayMs: 60_000, isFull: false });
+    const script = `
+      const fd = fs.openSync(root + '/f', 'w+');
+      fs.writeSync(fs.openSync(root + '/f', fs.constants.O_RDWR | fs.constants.O_DSYNC), Buffer.alloc(1024, 'b'), 0, 1024, 0);`;
+    const child = spawn(process.execPath, ['-e', PRELUDE + script], { env: environmentOf(control), stdio: 'inherit' });
+    const journal = join(base, 'journal');
+    await waitFor('the write', () => existsSync(journal) && readFileSync(journal).includes('bbbb'));
+    child.kill('SIGKILL');
+    await new Promise((resolve) => child.once('exit', resolve));
+    const found = cutMany('f');
+    for (const text of ['', 'b'.repeat(512), 'b'.repeat(1024)]) expect(found.has(text)).toBe(true);
   });
 
   test('a descriptor that was a file and is a socket now is no longer looked at', () => {
