@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { syncDirectory } from '../process';
 
 /** Written once the WAL has begun, next to it: a WAL that is gone afterwards must not be begun anew. */
 const BEGUN_FILE = 'wal-begun';
@@ -28,4 +29,5 @@ export function noteBegun(memberDir: string, { memberId, clusterId }: BegunIdent
   if (existsSync(path)) return;
   mkdirSync(memberDir, { recursive: true, mode: 0o700 });
   writeFileSync(path, `member ${memberId} of cluster ${clusterId}\n`, { mode: 0o600, flush: true });
+  syncDirectory(memberDir);
 }
