@@ -183,6 +183,10 @@ export interface ClusterOptions {
   readonly scheme?: 'http' | 'https';
 }
 
+function environmentOf({ env }: ClusterOptions, at: number, directory: string): NodeJS.ProcessEnv {
+  return typeof env === 'function' ? env(at, directory) : (env ?? {});
+}
+
 /** A cluster of real members on loopback ports of its own, in a temporary directory. */
 export class Cluster {
   private constructor(
@@ -199,7 +203,6 @@ export class Cluster {
     const listenPeer = (at: number): number => ports[2 * at + 1] ?? 0;
     const peerUrls = Array.from({ length: count }, (_, at) => options.peerPort?.(at, listenPeer(at)) ?? listenPeer(at));
     const peerUrl = (at: number): string => `http://127.0.0.1:${String(peerUrls[at])}`;
-    const env = options.env ?? {};
     const initial = Array.from({ length: count }, (_, at) => `m${at + 1}=${peerUrl(at)}`).join(',');
     const members = Array.from({ length: count }, (_, at) => {
       const client = `${scheme}://127.0.0.1:${String(ports[2 * at])}`;
@@ -213,13 +216,7 @@ export class Cluster {
         `--initial-cluster=${initial}`,
         ...(options.flags ?? []),
       ];
-      return new Member(
-        `m${at + 1}`,
-        ports[2 * at] ?? 0,
-        flags,
-        directory,
-        typeof env === 'function' ? env(at, directory) : env,
-      );
+      return new Member(`m${at + 1}`, ports[2 * at] ?? 0, flags, directory, environmentOf(options, at, directory));
     });
     return new Cluster(members, directory, options);
   }
@@ -248,7 +245,8 @@ export class Cluster {
       ...(this.options.flags ?? []),
       ...flags,
     ];
-    return { member: new Member(name, clientPort, all, this.directory, this.options.env ?? {}), peerUrl };
+    const env = environmentOf(this.options, this.members.length, this.directory);
+    return { member: new Member(name, clientPort, all, this.directory, env), peerUrl };
   }
 
   static async start(options: ClusterOptions = {}): Promise<Cluster> {
