@@ -140,6 +140,25 @@ test('what a killed process wrote and did not sync is durable before it counts a
   expect(new Wal(walOptions(disk)).lastIndex).toBe(9);
 });
 
+test('what is read back ends before a write that is still under way', async () => {
+  const disk = new MemoryDisk();
+  await append(await newWal(disk), entries(4, 9, 1));
+  // A file whose writes arrive when the test says so, as those of the thread pool may come after a read that began later.
+  const late: (() => void)[] = [];
+  const open = disk.open.bind(disk);
+  disk.open = (name) => {
+    const file = open(name);
+    const write = file.write.bind(file);
+    file.write = (...args) => void late.push(() => write(...args));
+    return file;
+  };
+  // Opened anew, it has nothing in memory.
+  const wal = new Wal(walOptions(disk));
+  wal.append({ number: 1, mustSync: true, entries: entries(10, 12, 1), hardState: undefined, snapshot: undefined });
+  expect(late).toHaveLength(1);
+  expect(plain(await readAll(wal, 4, 10))).toEqual(plain(entries(4, 9, 1)));
+});
+
 test('the configuration and all conf entries are found at open', async () => {
   const disk = new MemoryDisk();
   const wal = await newWal(disk);

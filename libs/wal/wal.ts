@@ -41,6 +41,14 @@ const RESERVE_BYTES = 1024 * 1024;
 /** etcd's buckets of etcd_disk_wal_fsync_duration_seconds: 1 ms × 2^i. */
 const SYNC_BOUNDS = Array.from({ length: 14 }, (_, i) => 0.001 * 2 ** i);
 
+/** A write that has been handed to the disk and is not known to be there. */
+interface UnderWay {
+  readonly segment: number;
+  readonly offset: number;
+  /** The first entry in it; infinity: it has none. */
+  readonly firstIndex: number;
+}
+
 /** What waits for the next write. */
 interface Pending {
   runs: LogEntry[][];
@@ -103,6 +111,7 @@ export class Wal implements LogStorage {
   private hardState: HardState | undefined;
   private pending = nothingPending();
   private syncStartedAt: number | undefined;
+  private underWay: UnderWay | undefined;
   private readonly loading = new Set<number>();
   /** Counts truncations, so that what was read from disk before one is not taken for what is there after it. */
   private truncations = 0;
@@ -272,6 +281,7 @@ export class Wal implements LogStorage {
     this.syncStartedAt = undefined;
     this.syncedConfiguration = this.writtenConfiguration;
     this.syncedSegment = (this.active as ActiveSegment).number; // the write was into it
+    this.underWay = undefined;
     if (this.spare === undefined && this.preparing === undefined) this.prepareNext();
     if (!this.closing) this.onPersisted(number);
     // onPersisted may have appended and so begun the next write already.
@@ -296,6 +306,8 @@ export class Wal implements LogStorage {
     };
     const place = { segment: active.number, batch: active.batches + 1, nonce: active.metadata.nonce };
     const batch = encodeBatch(content, place, this.options.checksum, this.allocate);
+    const firstIndex = Math.min(...batch.written.map((written) => written.firstIndex));
+    this.underWay = { segment: active.number, offset: active.offset, firstIndex };
     active.file.write(batch.bytes, active.offset, this.options.fsync, done);
     if (pending.snapshot !== undefined) this.beginBehind(pending.snapshot);
     this.writtenConfiguration = this.configuration?.index ?? 0;
@@ -410,7 +422,8 @@ export class Wal implements LogStorage {
     const at = this.index.find(index);
     const row = this.index.row(at);
     if (row === undefined || this.loading.has(row.firstIndex)) return;
-    const span = this.spanFrom(at, row);
+    const span = this.onDisk(this.spanFrom(at, row));
+    if (span.count <= 0) throw new Error(`entry ${index} is asked for before it is written`);
     const segment = this.segments.get(row.segment);
     if (segment === undefined) throw new Error(`no segment ${row.segment}`);
     const { truncations } = this;
@@ -438,6 +451,14 @@ export class Wal implements LogStorage {
       length = span;
     }
     return { ...row, count, length };
+  }
+
+  /** Without what the write under way adds to it: the read may well reach the disk before that. */
+  private onDisk(span: LogRow): LogRow {
+    const { underWay } = this;
+    if (underWay === undefined || span.segment !== underWay.segment) return span;
+    if (span.offset + span.length <= underWay.offset) return span;
+    return { ...span, count: underWay.firstIndex - span.firstIndex, length: underWay.offset - span.offset };
   }
 
   private decode(bytes: Uint8Array, segment: Segment, span: LogRow): LogEntry[] {
