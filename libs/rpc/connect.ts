@@ -2,9 +2,17 @@ import type { Address, Channel, ChannelOptions, EngineName, RpcServer, ServerOpt
 
 export const defaultEngine: EngineName = 'native';
 
-interface Engine {
+/** What makes servers and channels. */
+export interface Engine {
   createServer(options: ServerOptions): RpcServer;
   connect(address: Address, options: ChannelOptions): Channel;
+}
+
+let substitute: Engine | undefined;
+
+/** Every server and channel made from now on is this engine's, whatever they ask for: for simulations. */
+export function substituteEngine(engine: Engine | undefined): void {
+  substitute = engine;
 }
 
 /** A server without a listener yet. Handlers may be added before and after `listen`. */
@@ -19,6 +27,7 @@ export function connect(address: Address, options: ChannelOptions = {}): Channel
 
 /** Engines are loaded on first use, so a process on one engine does not pay for the other. */
 function loadEngine(name: EngineName = defaultEngine): Engine {
+  if (substitute !== undefined) return substitute;
   return name === 'native'
     ? (require('./native/engine') as typeof import('./native/engine'))
     : (require('./grpc-js/engine') as typeof import('./grpc-js/engine'));

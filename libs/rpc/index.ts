@@ -3,7 +3,7 @@ export * from './cancel-listener';
 export * from './types';
 export type * from './transport-types';
 export { defaultAuthority, formatAddress } from './address';
-export { connect, createServer, defaultEngine } from './connect';
+export { connect, createServer, defaultEngine, type Engine, substituteEngine } from './connect';
 export { createLink, type Link, type LinkOptions } from './link';
 export { type BatchCall, type BatchReply, type BatchStage, decodeReplyBatch, encodeCallBatch } from './batch-codec';
 export { BatchClient, type BatchCallOptions, type BatchClientOptions } from './batch-client';

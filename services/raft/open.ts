@@ -90,7 +90,8 @@ async function beginWal(wal: Wal, config: ProcessConfig, settings: RaftSettings)
   await wal.bootstrap(walBootstrap(settings.isJoining ? [] : settings.initialMembers));
 }
 
-function makeCore(wal: Wal, settings: RaftSettings, nonce: number, book: MemberBook): RaftCore {
+/** The core as the WAL had it, the configuration as far as it was committed. */
+export function makeCore(wal: Wal, settings: RaftSettings, nonce: number, book: MemberBook): RaftCore {
   const recovered = wal.recovered;
   if (recovered === undefined) throw new Error('the WAL has not begun');
   const { hardState, configuration, confEntries } = recovered;

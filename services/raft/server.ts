@@ -44,7 +44,8 @@ export async function startRaft(context: DataProcessContext): Promise<RunningPro
   };
 }
 
-function siblingHandlers(host: RaftHost): Parameters<RpcServer['addHandlers']>[0] {
+/** What the processes of the member ask of this one. */
+export function siblingHandlers(host: RaftHost): Parameters<RpcServer['addHandlers']>[0] {
   return {
     unary: { [RAFT_PATHS.MoveLeader]: host.moveLeader },
     stream: {

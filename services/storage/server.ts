@@ -14,6 +14,7 @@ import { connect, createServer } from '../../libs/rpc';
 import { currentGeneration, openStore, removeOtherGenerations } from '../../libs/store';
 import { startTracing } from '../../libs/telemetry';
 import type { StoreSnapshot } from '../../proto/gen/hexad';
+import { ApplyAttempts } from './apply/attempts';
 import { type StorageConfig, storageConfig } from './config';
 import { clearInstalled, readInstalled } from './copy/installed';
 import { storedIdentity } from './state/state';
@@ -35,6 +36,7 @@ export async function startStorage(context: DataProcessContext): Promise<Running
   const storage = new Storage({
     config: settings,
     store,
+    attempts: new ApplyAttempts(settings.storeDir),
     logger,
     tracing,
     fatal,

@@ -4,7 +4,7 @@ import type { Channel, Handlers } from '../../libs/rpc';
 import type { Tracing } from '../../libs/telemetry';
 import { type LogEntry, STORAGE_PATHS, type StoreSnapshot } from '../../proto/gen/hexad';
 import { ApplyLoop } from './apply/apply-loop';
-import { ApplyAttempts } from './apply/attempts';
+import type { Attempts } from './apply/attempts';
 import { StateMachine } from './apply/machine';
 import { compactionPolicy } from './auto-compaction';
 import { BackupServer } from './backup/backup-server';
@@ -30,6 +30,8 @@ import { openState, type ReplicatedState, saveIdentity, storedIdentity } from '.
 export interface StorageOptions {
   readonly config: StorageConfig;
   readonly store: Store;
+  /** Remembers deaths across restarts. */
+  readonly attempts: Attempts;
   readonly logger: Logger;
   readonly tracing: Tracing;
   readonly fatal: (error: unknown) => never;
@@ -54,7 +56,6 @@ export class Storage {
   private readonly compactor: Compactor;
   private readonly outputs: Outputs;
   private readonly reads: ReadServer;
-  private readonly attempts: ApplyAttempts;
   private readonly loop: ApplyLoop;
   private readonly raft: RaftLink;
   private readonly own: OwnProposals;
@@ -103,7 +104,6 @@ export class Storage {
         [STORAGE_PATHS.CopyIn]: (call) => this.copyIn.serve(call),
       },
     };
-    this.attempts = new ApplyAttempts(config.storeDir);
     this.loop = this.createLoop(new StateMachine(this.state, headers, this.outputs, tracing));
     this.measureSpace();
     this.raft = this.createRaftLink();
@@ -124,7 +124,7 @@ export class Storage {
     clearInterval(this.durabilityTimer);
     this.loop.reset();
     await this.options.store.close();
-    this.attempts.close();
+    this.options.attempts.close();
   }
 
   private readContext(headers: ResponseHeaders) {
@@ -134,8 +134,8 @@ export class Storage {
   }
 
   private createLoop(machine: StateMachine): ApplyLoop {
-    const { store, logger, fatal } = this.options;
-    return new ApplyLoop(store, machine, this.attempts, {
+    const { store, attempts, logger, fatal } = this.options;
+    return new ApplyLoop(store, machine, attempts, {
       onSlice: (bytes) => this.afterSlice(bytes),
       onHalt: (index) => logger.fatal({ index }, 'apply halts: this entry has ended the process again and again'),
       fatal,

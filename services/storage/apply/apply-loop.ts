@@ -1,7 +1,7 @@
 import type { Store } from '../../../libs/mvcc';
 import type { LogEntry } from '../../../proto/gen/hexad';
 import { limits } from '../limits';
-import type { ApplyAttempts } from './attempts';
+import type { Attempts } from './attempts';
 import type { StateMachine } from './machine';
 
 export interface ApplyLoopEvents {
@@ -28,7 +28,7 @@ export class ApplyLoop {
   constructor(
     private readonly store: Store,
     private readonly machine: StateMachine,
-    private readonly attempts: ApplyAttempts,
+    private readonly attempts: Attempts,
     private readonly events: ApplyLoopEvents,
   ) {}
 

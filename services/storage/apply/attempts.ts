@@ -65,3 +65,6 @@ export class ApplyAttempts {
     writeSync(this.fd, this.record, 0, RECORD_BYTES, 0);
   }
 }
+
+/** What the apply loop asks of it. */
+export type Attempts = Pick<ApplyAttempts, 'isPoison' | 'batchMax' | 'begin' | 'end' | 'close'>;
