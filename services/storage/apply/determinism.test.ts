@@ -22,7 +22,8 @@ const deleteRequest = fc.record({
 const op = fc.oneof(
   putRequest.map((requestPut) => ({ requestPut })),
   deleteRequest.map((requestDeleteRange) => ({ requestDeleteRange })),
-  key.map((each) => ({ requestRange: { key: each } })),
+  // Also at revisions that are compacted by then, on some members physically and on others not yet.
+  fc.record({ key, revision: fc.nat(12) }).map((requestRange) => ({ requestRange })),
 );
 const txnRequest = fc.record({
   compare: fc.array(fc.record({ target: fc.constant(0), result: fc.nat(3), key, version: fc.nat(2) }), {
@@ -35,6 +36,8 @@ const txnRequest = fc.record({
 interface Request {
   readonly kind: number;
   readonly body: Uint8Array;
+  readonly user?: string;
+  readonly authRevision?: number;
 }
 const request: fc.Arbitrary<Request> = fc.oneof(
   { weight: 6, arbitrary: putRequest.map((r) => ({ kind: EntryKind.ENTRY_PUT, body: encodePutRequest(r) })) },
