@@ -16,6 +16,7 @@ module.exports = {
   projects: [
     { ...base, displayName: 'unit', testMatch: ['<rootDir>/{libs,services,tools,proto,tests/bench}/**/*.test.ts'] },
     { ...base, displayName: 'architecture', testMatch: ['<rootDir>/tests/architecture/**/*.test.ts'] },
+    { ...base, displayName: 'simulation', testMatch: ['<rootDir>/tests/simulation/**/*.test.ts'] },
     { ...base, displayName: 'system', testMatch: ['<rootDir>/tests/system/**/*.test.ts'] },
     { ...base, displayName: 'linearizability', testMatch: ['<rootDir>/tests/linearizability/**/*.test.ts'] },
     { ...base, displayName: 'faults', testMatch: ['<rootDir>/tests/faults/*.test.ts'] },

@@ -14,6 +14,7 @@ run() {
     failed=$((failed + 1))
   fi
 }
+run node dist/tests/simulation/main.js --seeds 10000
 faults() { run node --max-old-space-size=8192 dist/tests/faults/main.js "$@"; }
 for scenario in tests/faults/scenarios/*.txt; do faults --scenario "$scenario"; done
 faults --members 5 --scenario tests/faults/scenarios/leader-killed.txt

@@ -1,0 +1,58 @@
+import type { ProcessConfig } from '../../../libs/config';
+import { openMvccStore, type Store } from '../../../libs/mvcc';
+import { parseAddress } from '../../../libs/process';
+import { connect, createServer } from '../../../libs/rpc';
+import { nodeEnvironment } from '../../../libs/store/environment';
+import type { Attempts } from '../../../services/storage/apply/attempts';
+import { storageConfig } from '../../../services/storage/config';
+import { Storage } from '../../../services/storage/storage';
+import type { SimProcess } from '../world/process';
+import type { SimStoreDisk } from '../world/store-disk';
+import { createSimLogger, type LogSink, noTracing } from './quiet';
+import type { ClusterSettings } from './settings';
+
+export interface StorageProcessOptions {
+  readonly config: ProcessConfig;
+  readonly settings: ClusterSettings;
+  readonly disk: SimStoreDisk;
+  readonly log: LogSink;
+  /** The store is open and nothing has been applied yet. */
+  readonly onStore: (store: Store) => void;
+}
+
+/** Poison entries have a test of their own. */
+const NO_ATTEMPTS: Attempts = {
+  isPoison: () => false,
+  batchMax: (_first, countMax) => countMax,
+  begin: () => undefined,
+  end: () => undefined,
+  close: () => undefined,
+};
+
+/** The storage process of a member over a simulated disk. */
+export async function startStorageProcess(process: SimProcess, options: StorageProcessOptions): Promise<void> {
+  const { config, settings, disk, log, onStore } = options;
+  const store = openMvccStore(disk.open(), nodeEnvironment, {
+    flushBytes: 256 * 1024,
+    flushVersions: 200,
+    overlayBytesMax: 1024 * 1024,
+    latest: settings.latest,
+    onFatal: process.fatal,
+  });
+  onStore(store);
+  setInterval(() => store.startFlush(), settings.flushMs);
+  const raft = parseAddress(config.addresses.raft);
+  const storage = new Storage({
+    config: storageConfig(config),
+    store,
+    attempts: NO_ATTEMPTS,
+    logger: createSimLogger(log),
+    tracing: noTracing(config),
+    fatal: process.fatal,
+    deliver: connect(raft),
+    control: connect(raft),
+  });
+  const server = createServer();
+  server.addHandlers(storage.handlers);
+  await server.listen(parseAddress(config.addresses.storage));
+}
