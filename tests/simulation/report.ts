@@ -8,6 +8,7 @@ const SUMMED = [
   'unknown',
   'faults',
   'confChanges',
+  'copies',
   'entries',
   'messages',
   'events',

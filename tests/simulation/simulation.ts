@@ -53,6 +53,8 @@ export interface RunTotals {
   readonly faultCounts: Readonly<Record<string, number>>;
   readonly ioPoints: Readonly<Record<string, number>>;
   readonly confChanges: number;
+  /** Stores that were sent to members that were too far behind. */
+  readonly copies: number;
   readonly terms: number;
   readonly entries: number;
   readonly revisions: number;
@@ -230,6 +232,7 @@ class Run {
       faultCounts: Object.fromEntries(injector.counts),
       ioPoints: Object.fromEntries(injector.ioPoints),
       confChanges: operator.changes,
+      copies: cluster.members.reduce((sum, { copies }) => sum + copies, 0),
       terms: Math.max(...cluster.members.map(({ core }) => core?.term ?? 0)),
       entries: truth.highestIndex,
       revisions: truth.revision,

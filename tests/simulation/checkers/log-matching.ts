@@ -36,6 +36,10 @@ export class LogMatching implements Checker {
     for (const { index, term, data } of entries) rows[index] = { term, crc: crc32(data) };
   }
 
+  logReplaced(member: string): void {
+    this.logs.set(member, []);
+  }
+
   inspect(): void {
     const logs = [...this.logs];
     logs.forEach(([a, left], i) => {

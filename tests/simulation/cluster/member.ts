@@ -3,11 +3,13 @@ import { startLease } from '../../../services/lease/server';
 import type { RaftCore, Ready } from '../../../libs/raft';
 import type { Wal } from '../../../libs/wal';
 import type { Store } from '../../../libs/mvcc';
+import type { StoreSnapshot } from '../../../proto/gen/hexad';
 import type { PeerMember } from '../../../services/raft/config';
 import type { RaftHost } from '../../../services/raft/host';
 import { startWatch } from '../../../services/watch/server';
 import type { SimEngine } from '../world/engine';
 import { Machine, SimProcess } from '../world/process';
+import type { MembersFileContent } from '../world/members-file';
 import { SimStoreDisk } from '../world/store-disk';
 import { SimWalDisk } from '../world/wal-disk';
 import type { Defect } from './defects';
@@ -59,6 +61,10 @@ export class Member {
   hasStarted = false;
   /** For a member that joins: who is there already. */
   knownPeers: readonly PeerMember[] = [];
+  private installedSnapshot: StoreSnapshot | undefined;
+  /** Copies of another member's store that took the place of this one's. */
+  copies = 0;
+  private readonly membersFile: MembersFileContent = { saved: undefined, next: undefined, hints: [] };
   /** The cluster has removed it: it never comes back. */
   isRemoved = false;
 
@@ -146,21 +152,33 @@ export class Member {
     for (const tell of waiting) tell();
   }
 
+  /** As one that joins is told: the members that were there, and itself. */
+  private get joinedConfig(): ProcessConfig {
+    if (this.knownPeers.length === 0) return this.config;
+    const initialMembers = [...this.knownPeers, this.asPeer]
+      .sort((a, b) => (a.id < b.id ? -1 : 1))
+      .map(({ id, name, peerUrls }) => ({ id: id.toString(16), name, peerUrls }));
+    return { ...this.config, clusterState: 'existing', initialMembers };
+  }
+
   private async run(name: ProcessName, process: SimProcess): Promise<void> {
     const { settings, defect } = this.options;
-    const { config, knownPeers } = this;
+    const config = this.joinedConfig;
     const log: LogSink = (level, detail, message) => this.options.log(this.name, name, level, detail, message);
     const logger = createSimLogger(log);
     const context = { config, logger, fatal: process.fatal };
     switch (name) {
       case 'raft': {
         const onCore = (core: RaftCore, wal: Wal): void => this.observeRaft(core, wal, process);
+        const { membersFile } = this;
+        const onRemoved = (): void => this.goDown(false);
         this.host = await startRaftProcess(process, {
           config,
           settings,
           defect,
           disk: this.walDisk,
-          knownPeers,
+          membersFile,
+          onRemoved,
           log,
           onCore,
         });
@@ -171,6 +189,14 @@ export class Member {
           config,
           settings,
           disk: this.storeDisk,
+          installed: {
+            get: () => this.installedSnapshot,
+            set: (snapshot) => {
+              if (!process.alive) return;
+              if (snapshot !== undefined) this.copies++;
+              this.installedSnapshot = snapshot;
+            },
+          },
           log,
           onStore: (store) => this.observeStorage(store, process),
         });
@@ -199,7 +225,10 @@ export class Member {
     };
     const append = wal.append.bind(wal);
     wal.append = (work) => {
-      if (process.alive) observer.appended(this.name, work.entries);
+      if (process.alive) {
+        if (work.snapshot !== undefined) observer.logReplaced(this.name);
+        observer.appended(this.name, work.entries);
+      }
       append(work);
     };
   }

@@ -26,6 +26,8 @@ export interface Checker {
   delivered?(member: string, entry: LogEntry): void;
   /** Handed to the WAL. */
   appended?(member: string, entries: readonly LogEntry[]): void;
+  /** A snapshot has taken the place of the member's log. */
+  logReplaced?(member: string): void;
   storeOpened?(member: string, store: Store): void;
   applied?(applied: Applied): void;
   invoked?(operation: Operation): void;
@@ -53,6 +55,9 @@ export class Observer implements Required<Checker> {
   }
   appended(member: string, entries: readonly LogEntry[]): void {
     for (const checker of this.checkers) checker.appended?.(member, entries);
+  }
+  logReplaced(member: string): void {
+    for (const checker of this.checkers) checker.logReplaced?.(member);
   }
   storeOpened(member: string, store: Store): void {
     for (const checker of this.checkers) checker.storeOpened?.(member, store);

@@ -3,16 +3,17 @@ import type { ProcessConfig } from '../../../libs/config';
 import type { RaftCore } from '../../../libs/raft';
 import { createServer } from '../../../libs/rpc';
 import { Wal } from '../../../libs/wal';
-import { parseAddress } from '../../../libs/process';
-import { ConfChangeType, decodeConfChange, encodeConfChange, PEER_PATHS } from '../../../proto/gen/hexad';
-import { walBootstrap } from '../../../libs/bootstrap';
+import { type DataProcessContext, type Logger, parseAddress } from '../../../libs/process';
+import { PEER_PATHS } from '../../../proto/gen/hexad';
+import { bootstrapEntries } from '../../../libs/bootstrap';
 import { MemberBook } from '../../../services/raft/conf-changes';
-import { type PeerMember, type RaftSettings, raftSettings } from '../../../services/raft/config';
+import { type RaftSettings, raftSettings } from '../../../services/raft/config';
 import { RaftHost } from '../../../services/raft/host';
 import { makeCore } from '../../../services/raft/open';
-import { peerAddress } from '../../../services/raft/peers/peer-address';
+import { peerAddress } from '../../../libs/peer-address';
 import { siblingHandlers } from '../../../services/raft/server';
-import type { SimProcess } from '../world/process';
+import { type MembersFileContent, SimMembersFile } from '../world/members-file';
+import { ProcessEnded, type SimProcess } from '../world/process';
 import type { SimWalDisk } from '../world/wal-disk';
 import type { Defect } from './defects';
 import { createSimLogger, type LogSink, noTracing } from './quiet';
@@ -23,8 +24,9 @@ export interface RaftProcessOptions {
   readonly settings: ClusterSettings;
   readonly disk: SimWalDisk;
   readonly defect: Defect;
-  /** Members that it is told of beside those its log begins with, as by --initial-cluster of one that joins. */
-  readonly knownPeers: readonly PeerMember[];
+  readonly membersFile: MembersFileContent;
+  /** The cluster says that this member is no part of it any more. */
+  readonly onRemoved: () => void;
   readonly log: LogSink;
   /** The core is made and has not done anything yet. */
   readonly onCore: (core: RaftCore, wal: Wal) => void;
@@ -35,24 +37,22 @@ export async function startRaftProcess(process: SimProcess, options: RaftProcess
   const { config } = options;
   const settings = limited(raftSettings(config), options.settings);
   const wal = openWal(process, settings, options);
-  if (wal.recovered === undefined) await begin(wal, settings);
+  const isNew = wal.recovered === undefined;
+  if (isNew) await begin(wal, settings);
   const book = new MemberBook();
-  for (const { id, name, peerUrls } of options.knownPeers) {
-    book.apply(
-      decodeConfChange(
-        encodeConfChange({ type: ConfChangeType.CONF_UPDATE, nodeId: id, name, peerUrls: [...peerUrls] }),
-      ),
-    );
-  }
+  const membersFile = new SimMembersFile(options.membersFile, () => process.alive);
+  if (isNew && settings.isJoining) membersFile.saveHints(settings.initialMembers);
+  membersFile.load(book, wal.recovered?.configuration.index ?? 0, wal.firstIndex);
   const nonce = 1 + process.machine.world.random.below(2 ** 31);
   const core = makeCore(wal, settings, nonce, book);
   options.onCore(core, wal);
   const logger = createSimLogger(options.log);
-  const opened = { wal, core, book, nonce, unlock: () => undefined };
-  const host = new RaftHost(config, settings, opened, logger, process.fatal, noTracing(config));
+  const opened = { wal, core, book, membersFile, hints: membersFile.hints(), nonce, unlock: () => undefined };
+  const host = new RaftHost(config, settings, opened, logger, contextOf(process, options, logger), noTracing(config));
   for (const url of config.urls.listenPeer) {
     const server = createServer();
-    server.addHandlers({ stream: { [PEER_PATHS.Messages]: host.servePeers } });
+    const { serve } = host.snapshots.receiver;
+    server.addHandlers({ stream: { [PEER_PATHS.Messages]: host.peerServer.serve, [PEER_PATHS.Stream]: serve } });
     const parsed = peerAddress(url);
     if (parsed !== undefined) await server.listen(parsed.address);
   }
@@ -63,7 +63,21 @@ export async function startRaftProcess(process: SimProcess, options: RaftProcess
   return host;
 }
 
-function limited(settings: RaftSettings, { segmentBytes, cacheBytes }: ClusterSettings): RaftSettings {
+function contextOf(process: SimProcess, { config, onRemoved }: RaftProcessOptions, logger: Logger): DataProcessContext {
+  const ends = (run: () => void): never => {
+    run();
+    throw new ProcessEnded('the process has ended itself');
+  };
+  return {
+    config,
+    logger,
+    fatal: process.fatal,
+    restart: () => ends(() => process.end()),
+    removed: () => ends(onRemoved),
+  };
+}
+
+function limited(settings: RaftSettings, { segmentBytes, cacheBytes, walKeepEntries }: ClusterSettings): RaftSettings {
   const limits = {
     ...settings.limits,
     walSegmentBytes: segmentBytes,
@@ -72,6 +86,8 @@ function limited(settings: RaftSettings, { segmentBytes, cacheBytes }: ClusterSe
     readBackBytes: 64 * 1024,
     messageBytes: 16 * 1024,
     inflightMessages: 32,
+    walKeepEntries,
+    walKeepBytes: 4 * segmentBytes,
   };
   return { ...settings, limits };
 }
@@ -96,6 +112,13 @@ function openWal(process: SimProcess, settings: RaftSettings, { disk, log, defec
   });
 }
 
-function begin(wal: Wal, settings: RaftSettings): Promise<void> {
-  return wal.bootstrap(walBootstrap(settings.initialMembers));
+async function begin(wal: Wal, settings: RaftSettings): Promise<void> {
+  const { isJoining, initialMembers } = settings;
+  const entries = isJoining ? [] : bootstrapEntries(initialMembers);
+  const voters = isJoining ? [] : initialMembers.map(({ id }) => id);
+  await wal.bootstrap({
+    entries,
+    hardState: { term: isJoining ? 0 : 1, vote: 0n, commit: entries.length },
+    configuration: { index: entries.length, conf: { voters, votersOutgoing: [], learners: [], learnersNext: [] } },
+  });
 }

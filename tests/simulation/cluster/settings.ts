@@ -16,6 +16,8 @@ export interface ClusterSettings {
   readonly leaseCheckpoint: boolean;
   /** Small, so that a run fills several. */
   readonly segmentBytes: number;
+  /** Few in some seeds, so that members fall behind the log and are sent the store. */
+  readonly walKeepEntries: number;
   /** Small, so that entries must be read back from disk. */
   readonly cacheBytes: number;
   /** Of one write and of one sync of the WAL. */
@@ -36,6 +38,7 @@ export function drawSettings(random: Random): ClusterSettings {
     segmentBytes: random.pick([16, 32, 64]) * 1024,
     cacheBytes: random.pick([2, 16, 1024]) * 1024,
     walMs: random.pick([0.1, 0.1, 0.1, 3]),
+    walKeepEntries: random.pick([5_000, 5, 50]),
     flushMs: random.pick([50, 100, 400]),
     latest: {
       rows: random.pick([1, 10, 1_000]),

@@ -76,6 +76,14 @@ export class SimStoreDisk extends SimulatedDisk {
     this.onDisk = undefined;
   }
 
+  /** Another store takes the place of this one, whole and durable: a rename. Whoever has this one open goes on with it. */
+  replaceBy(other: SimulatedDisk): void {
+    this.found = (other as unknown as { durable: Tables }).durable;
+    this.onDisk = undefined;
+    this.isPending = false;
+    this.commitsBegun++;
+  }
+
   /** What an engine that is opened finds. */
   private get found(): Tables {
     return (this as unknown as { durable: Tables }).durable;

@@ -103,6 +103,8 @@ export class SimWalDisk {
       list: () => this.names,
       open: (name: string) => this.openFile(this.file(name), mayAct),
       prepare: (name: string, bytes: number) => this.prepare(name, bytes, mayAct),
+      // Names are durable at once here; the fault tests cut the power of a real directory.
+      syncNames: () => undefined,
       remove: (names: readonly string[]) => this.remove(names, mayAct),
     };
   }
