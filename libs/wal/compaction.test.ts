@@ -200,3 +200,31 @@ test('entries that wait when a snapshot takes their place are not written behind
   const again = new Wal(walOptions(disk, SMALL));
   expect([again.firstIndex, again.lastIndex, again.term(500)]).toEqual([501, 503, 2]);
 });
+
+// Sizes differ so that segments begin now with the one kind of write and now with the other.
+test.each([310, 430, 500, 640, 770, 900])(
+  'a segment that begins with entries in place of some before it is read, and knows the term before it: %d bytes',
+  async (bytes) => {
+    const disk = new MemoryDisk();
+    const wal = await newWal(disk);
+    const terms = new Map([0, 1, 1, 1].map((term, index) => [index, term]));
+    const write = async (from: number, term: number): Promise<void> => {
+      for (const index of [from, from + 1]) terms.set(index, term);
+      await append(wal, [entry(from, term, bytes), entry(from + 1, term, bytes)]);
+    };
+    for (let index = 4; index < 60; index += 4) {
+      await write(index, index);
+      await write(index, index + 1);
+      await write(index + 2, index + 1);
+    }
+    for (let target = 6; target < 58; target += 1) {
+      wal.compact(target);
+      await removed(wal);
+      const { firstIndex } = wal;
+      expect((await read(wal, firstIndex))?.term).toBe(terms.get(firstIndex));
+      const again = new Wal(walOptions(disk, SMALL));
+      expect([again.firstIndex, again.term(firstIndex - 1)]).toEqual([firstIndex, terms.get(firstIndex - 1)]);
+      expect((await read(again, firstIndex))?.term).toBe(terms.get(firstIndex));
+    }
+  },
+);

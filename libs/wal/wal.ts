@@ -464,7 +464,8 @@ export class Wal implements LogStorage {
   private decode(bytes: Uint8Array, segment: Segment, span: LogRow): LogEntry[] {
     const view = viewOf(bytes);
     const entries: LogEntry[] = [];
-    let next = span.firstIndex;
+    // A segment may begin with entries that replaced some of segments that are gone since.
+    let next = Math.max(span.firstIndex, this.first);
     for (let at = 0; at < bytes.length; ) {
       const record = readRecord(bytes, view, at, segment.number, segment.metadata.nonce, this.options.checksum);
       if (record === undefined) {
@@ -541,6 +542,8 @@ export class Wal implements LogStorage {
     const decoded = oneTerm && !head.hasConf ? [] : readEntries(record.payload);
     if (oneTerm) this.terms.add(firstIndex, head.firstTerm);
     else for (const entry of decoded) this.terms.add(entry.index, entry.term);
+    // The oldest segment names the entry before it as it was when the segment was begun; its own entries may replace that.
+    if (firstIndex < this.first) this.baseTerm = this.terms.at(this.first - 1) ?? this.baseTerm;
     this.last = firstIndex + count - 1;
     if (state.confEntries.length > 0) state.confEntries = state.confEntries.filter((entry) => entry.index < firstIndex);
     for (const entry of decoded) {
