@@ -63,6 +63,8 @@ export class RaftHost {
   private readonly book: MemberBook;
   /** Who was there when this member joined; counts until the log says who is. */
   private readonly hints: readonly PeerMember[];
+  /** Members of this cluster that the log does not tell of (yet), by what they say of themselves. */
+  private readonly strangers = new Map<NodeId, PeerMember>();
   /** Reply streams with something to send at the end of the turn. */
   private readonly dirty = new Set<{ flush(): void }>();
   private readonly refusalsLogged = new Map<string, number>();
@@ -92,10 +94,11 @@ export class RaftHost {
       encoder: new PeerEncoder(),
       stats,
       tls: (host) => peerClientTls(config.tls.peer, host),
-      hello: (to) =>
-        encodePeerBatch({
-          hello: { clusterId: settings.clusterId, from: settings.memberId, to, nonce, serverVersion: ETCD_VERSION },
-        }),
+      hello: (to) => {
+        const { clusterId, memberId: from } = settings;
+        const peerUrls = [...config.urls.advertisePeer];
+        return encodePeerBatch({ hello: { clusterId, from, to, nonce, serverVersion: ETCD_VERSION, peerUrls } });
+      },
       onLost: (id) => this.peerLost(id),
       onConnected: (id) => this.peerConnected(id),
       onSnapshot: (id) => this.snapshots.send(id),
@@ -244,7 +247,10 @@ export class RaftHost {
   private createPeerServer(fatal: (error: unknown) => never): PeerServer {
     return new PeerServer({
       ...this.helloChecks,
-      onHello: ({ from, serverVersion }) => this.status.heardOf(from, serverVersion),
+      onHello: ({ from, serverVersion, peerUrls }) => {
+        this.status.heardOf(from, serverVersion);
+        this.heardOfStranger(from, peerUrls);
+      },
       stats: this.stats,
       fatal,
       onMessages: (from, messages) => {
@@ -324,13 +330,23 @@ export class RaftHost {
     this.leaveIfRemoved();
   }
 
-  /** A member that joins answers the others before the log has told it of them. */
+  /** A member that joins, or is far behind, answers the others before the log has told it of them. */
   private knownMembers(): readonly PeerMember[] {
-    const { book, settings } = this;
+    const { book, settings, strangers } = this;
     const known = new Set(book.members.map(({ id }) => id));
-    if (known.has(settings.memberId)) return book.members;
-    const hinted = this.hints.filter(({ id }) => !known.has(id) && !book.wasRemoved(id));
-    return [...book.members, ...hinted];
+    const hints = known.has(settings.memberId) ? [] : this.hints;
+    const others = new Map([...hints, ...strangers.values()].map((member) => [member.id, member]));
+    for (const id of others.keys()) if (known.has(id) || book.wasRemoved(id)) others.delete(id);
+    return [...book.members, ...others.values()];
+  }
+
+  /** It may have joined after everything that this member knows, and lead; without an answer it would wait for ever. */
+  private heardOfStranger(id: NodeId, peerUrls: readonly string[]): void {
+    const { book, strangers } = this;
+    const isKnown = book.members.some((member) => member.id === id) || book.wasRemoved(id);
+    if (isKnown || peerUrls.length === 0 || strangers.get(id)?.peerUrls.join() === peerUrls.join()) return;
+    strangers.set(id, { id, name: '', peerUrls });
+    this.peers.update(this.knownMembers());
   }
 
   /** A leader that removed itself leads on until another has taken over (the core sees to that). */
