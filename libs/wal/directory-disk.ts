@@ -3,7 +3,6 @@ import {
   constants,
   fdatasyncSync,
   fstatSync,
-  fsyncSync,
   openSync,
   promises,
   readdirSync,
@@ -13,6 +12,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { syncDirectory } from '../process';
 import type { WalDisk, WalFile } from './disk';
 
 const CHUNK_BYTES = 1024 * 1024;
@@ -27,14 +27,10 @@ export function createDirectoryDisk(path: string): WalDisk {
     list: () => readdirSync(path),
     open: (name) => new DirectoryFile(join(path, name)),
     prepare: (name, bytes) => prepare(path, name, bytes),
-    syncNames: () => {
-      const fd = openSync(path, 'r');
-      fsyncSync(fd);
-      closeSync(fd);
-    },
+    syncNames: () => syncDirectory(path),
     remove: async (names) => {
       for (const name of names) await promises.unlink(join(path, name));
-      await syncDirectory(path);
+      await syncNamesLater(path);
     },
   };
 }
@@ -55,7 +51,7 @@ async function prepare(path: string, name: string, bytes: number): Promise<void>
     await file.close();
   }
   await promises.rename(temporary, join(path, name));
-  await syncDirectory(path);
+  await syncNamesLater(path);
 }
 
 async function writeFully(file: promises.FileHandle, bytes: Uint8Array, position: number): Promise<void> {
@@ -65,7 +61,7 @@ async function writeFully(file: promises.FileHandle, bytes: Uint8Array, position
   }
 }
 
-async function syncDirectory(path: string): Promise<void> {
+async function syncNamesLater(path: string): Promise<void> {
   const directory = await promises.open(path, 'r');
   try {
     await directory.sync();

@@ -244,7 +244,7 @@ test('a batch that is torn at any byte is cut off, and the log goes on in its pl
     const torn = after.slice();
     torn.fill(0, cut);
     file.durable = torn;
-    file.crash(() => false);
+    file.losePower(() => false);
     const warnings: string[] = [];
     const opened = new Wal(walOptions(disk, { onWarning: (message) => warnings.push(message) }));
     expect([cut, opened.lastIndex, opened.recovered?.hardState.term]).toEqual([cut, 6, 1]);
@@ -273,7 +273,7 @@ test('any flipped bit is noticed: refused before the last batch, cut off in it',
       const bad = good.slice();
       bad[at] = (bad[at] as number) ^ bit;
       file.durable = bad;
-      file.crash(() => false);
+      file.losePower(() => false);
       const open = (): Wal => new Wal(walOptions(disk));
       if (at < lastBatchAt) expect(open).toThrow(/0000000000000001\.wal is corrupt: bad bytes at offset \d+, but/);
       else expect([at, open().lastIndex]).toEqual([at, 5]);

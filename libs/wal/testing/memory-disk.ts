@@ -1,23 +1,12 @@
 import type { WalDisk, WalFile } from '../disk';
+import { UnsyncedBytes } from './unsynced-bytes';
 
-const SECTOR_BYTES = 512;
-
-interface UnsyncedWrite {
-  readonly offset: number;
-  readonly bytes: Uint8Array;
-}
-
-class MemoryFile implements WalFile {
-  durable: Uint8Array;
-  visible: Uint8Array;
-  unsynced: UnsyncedWrite[] = [];
-
+class MemoryFile extends UnsyncedBytes implements WalFile {
   constructor(
     size: number,
     private readonly disk: MemoryDisk,
   ) {
-    this.durable = new Uint8Array(size);
-    this.visible = new Uint8Array(size);
+    super(size);
   }
 
   get size(): number {
@@ -52,42 +41,9 @@ class MemoryFile implements WalFile {
     this.flush();
   }
 
-  private put(bytes: Uint8Array, offset: number): void {
-    this.visible = written(this.visible, bytes, offset);
-    this.unsynced.push({ offset, bytes: bytes.slice() });
-  }
-
   close(): void {
     // nothing to give back
   }
-
-  flush(): void {
-    for (const { offset, bytes } of this.unsynced) this.durable = written(this.durable, bytes, offset);
-    this.unsynced = [];
-  }
-
-  /** Of each write that was not synced any set of sectors may have reached the disk. */
-  crash(keepSector: () => boolean): void {
-    for (const { offset, bytes } of this.unsynced) {
-      for (let at = 0; at < bytes.length; ) {
-        const end = Math.min(bytes.length, at + SECTOR_BYTES - ((offset + at) % SECTOR_BYTES));
-        if (keepSector()) this.durable = written(this.durable, bytes.subarray(at, end), offset + at);
-        at = end;
-      }
-    }
-    this.unsynced = [];
-    this.visible = this.durable.slice();
-  }
-}
-
-function written(target: Uint8Array, bytes: Uint8Array, offset: number): Uint8Array {
-  let result = target;
-  if (offset + bytes.length > target.length) {
-    result = new Uint8Array(offset + bytes.length);
-    result.set(target);
-  }
-  result.set(bytes, offset);
-  return result;
 }
 
 /** A directory in memory whose unsynced writes a crash loses in part. */
@@ -134,6 +90,6 @@ export class MemoryDisk implements WalDisk {
 
   crash(keepSector: () => boolean): void {
     this.waiting.length = 0;
-    for (const file of this.files.values()) file.crash(keepSector);
+    for (const file of this.files.values()) file.losePower(keepSector);
   }
 }

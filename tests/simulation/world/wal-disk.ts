@@ -1,12 +1,6 @@
 import type { WalDisk, WalFile } from '../../../libs/wal/disk';
+import { UnsyncedBytes } from '../../../libs/wal/testing/unsynced-bytes';
 import type { Machine } from './process';
-
-const SECTOR_BYTES = 512;
-
-interface Unsynced {
-  readonly offset: number;
-  readonly bytes: Uint8Array;
-}
 
 /** What a planted defect may change about a disk. */
 export interface DiskDefects {
@@ -16,42 +10,11 @@ export interface DiskDefects {
   readonly noSyncAtOpen?: boolean;
 }
 
-/** One file as the kernel sees it (`visible`) and as a power cut would leave it (`durable`, and any part of `unsynced`). */
-export class SimFile {
-  visible: Uint8Array;
-  durable: Uint8Array;
-  unsynced: Unsynced[] = [];
+/** One file of a machine. */
+export class SimFile extends UnsyncedBytes {
   /** End of what was ever synced here by a write: bad bytes before it are corruption, not a torn write. */
   lastSyncedBatchAt = 0;
   syncedEnd = 0;
-
-  constructor(size: number) {
-    this.visible = new Uint8Array(size);
-    this.durable = new Uint8Array(size);
-  }
-
-  put(bytes: Uint8Array, offset: number): void {
-    this.visible = written(this.visible, bytes, offset);
-    this.unsynced.push({ offset, bytes: bytes.slice() });
-  }
-
-  flush(): void {
-    for (const { offset, bytes } of this.unsynced) this.durable = written(this.durable, bytes, offset);
-    this.unsynced = [];
-  }
-
-  /** Of each write that was not synced any set of sectors may have reached the disk. */
-  losePower(keepSector: () => boolean): void {
-    for (const { offset, bytes } of this.unsynced) {
-      for (let at = 0; at < bytes.length; ) {
-        const end = Math.min(bytes.length, at + SECTOR_BYTES - ((offset + at) % SECTOR_BYTES));
-        if (keepSector()) this.durable = written(this.durable, bytes.subarray(at, end), offset + at);
-        at = end;
-      }
-    }
-    this.unsynced = [];
-    this.visible = this.durable.slice();
-  }
 }
 
 /**
@@ -209,14 +172,4 @@ export class SimWalDisk {
     const wait = Math.max(0, this.hangsUntil - world.now);
     return wait + this.latency * (0.5 + world.random.next());
   }
-}
-
-function written(target: Uint8Array, bytes: Uint8Array, offset: number): Uint8Array {
-  let result = target;
-  if (offset + bytes.length > target.length) {
-    result = new Uint8Array(offset + bytes.length);
-    result.set(target);
-  }
-  result.set(bytes, offset);
-  return result;
 }
