@@ -3,8 +3,7 @@ import { Errors, type RpcError } from '../../libs/errors';
 import { PROPOSALS_IN_FLIGHT_BYTES_MAX, REQUESTS_IN_FLIGHT_MAX } from '../../libs/limits';
 import { parseAddress, type Logger } from '../../libs/process';
 import type { ProcessConfig } from '../../libs/config';
-import { decodeTrace } from '../../libs/telemetry';
-import type { UnaryRequest } from './requests';
+import type { RequestObserver } from './requests';
 import { AUTH_PATHS, LEASE_PATHS } from '../../proto/gen/hexad';
 import { Admission } from './admission';
 import { authRoutes } from './auth-routes';
@@ -26,6 +25,7 @@ import { Permissions } from './permissions';
 import { ReadPipeline } from './reads';
 import { Router, type RouterOptions } from './router';
 import { SiblingCalls } from './sibling-calls';
+import { SlowRequests } from './slow-requests';
 import { HubClient } from './watch/hub-client';
 import { watchRoutes } from './watch/routes';
 import { storageDialler } from './snapshot';
@@ -52,6 +52,7 @@ export class Edge {
   private readonly leases: SiblingCalls;
   private readonly auth: SiblingCalls;
   private readonly links: Links;
+  private readonly slowRequests: SlowRequests;
   private readonly timer: NodeJS.Timeout;
   private lastProbeAt = now();
 
@@ -78,7 +79,9 @@ export class Edge {
     this.headers = new Headers(this.view, this.writes, this.reads);
     this.permissions = new Permissions(this.reads, this.view);
     const slowMs = config.timing.warningUnaryRequestMs;
-    const observer = { slowMs, now, slow: (...args: SlowArguments) => logSlow(logger, ...args) };
+    this.slowRequests = new SlowRequests(logger);
+    const slow: RequestObserver['slow'] = (...args) => this.slowRequests.note(...args, now());
+    const observer = { slowMs, now, slow };
     const admission = new Admission({ requestsMax: REQUESTS_IN_FLIGHT_MAX, bytesMax: PROPOSALS_IN_FLIGHT_BYTES_MAX });
     this.router = new Router({ view: this.view, authenticator: this.authenticator, observer, admission, startTrace });
     this.leases = this.sibling('lease', LEASE_PATHS.Calls, Errors.NotPrimaryLessor);
@@ -164,27 +167,10 @@ export class Edge {
     this.leases.sweep(at);
     this.auth.sweep(at);
     this.router.sweep(at, this.settings.leaderlessMaxMs);
+    this.slowRequests.sweep(at);
     if (at - this.lastProbeAt < Limits.watchProgressEveryMs) return;
     this.lastProbeAt = at;
     this.authenticator.sweep(at);
     this.hub.probeProgress(this.headers.revision());
   }
-}
-
-type SlowArguments = [request: UnaryRequest, tookMs: number, error: RpcError | undefined];
-
-/** Never the request's contents: keys, values and passwords stay out of the log. */
-function logSlow(logger: Logger, ...[request, tookMs, error]: SlowArguments): void {
-  const trace = decodeTrace(request.trace);
-  logger.warn(
-    {
-      ...(trace && { 'trace-id': trace.traceId }),
-      'response type': request.stats.path,
-      remote: request.call.connection.remoteAddress,
-      'time spent': `${tookMs.toFixed(3)}ms`,
-      'request size': request.body.length,
-      error: error?.message ?? '',
-    },
-    'request stats',
-  );
 }
