@@ -106,4 +106,6 @@ export interface ProcessConfig {
   readonly unsafeNoFsync: boolean;
   readonly telemetry: TelemetryConfig;
   readonly log: { readonly level: string; readonly format: 'json' | 'console' };
+  /** What is set at the process's failpoints, by name; undefined, as in production: none can be. */
+  readonly failpoints?: Readonly<Record<string, string>>;
 }

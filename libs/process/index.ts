@@ -13,3 +13,15 @@ export { parseAddress, formatAddress } from './address';
 export { healthHandlers } from './health';
 export { renameDurably, syncDirectory, writeDurably } from './durable-file';
 export { syncFile } from './sync-file';
+export {
+  type ChildLine,
+  FAILPOINT_DISABLED,
+  type FailpointBackend,
+  type FailpointEnvironment,
+  failpointEnvironment,
+  type FailpointOrder,
+  type FailpointReply,
+  NO_SUCH_FAILPOINT,
+  type OrderLine,
+  serveFailpoints,
+} from './failpoints';

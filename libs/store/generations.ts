@@ -1,6 +1,10 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { failpoint } from '../failpoints';
 import { CorruptionError } from '../mvcc';
+
+const beforeRemove = failpoint('storeBeforeRemoveGeneration');
+const afterRemove = failpoint('storeAfterRemoveGeneration');
 
 /**
  * A store directory holds generations, each a directory with a store of its own, and a file that names the one in use.
@@ -36,8 +40,10 @@ export function removeOtherGenerations(storeDir: string): void {
   const current = currentName(storeDir);
   for (const name of readdirSync(storeDir)) {
     const isOfFirst = current !== undefined && (name === 'db' || name === 'db-lock');
-    if (isOfFirst || (NAME.test(name) && name !== current))
-      rmSync(join(storeDir, name), { recursive: true, force: true });
+    if (!isOfFirst && (!NAME.test(name) || name === current)) continue;
+    beforeRemove.reach();
+    rmSync(join(storeDir, name), { recursive: true, force: true });
+    afterRemove.reach();
   }
 }
 

@@ -1,4 +1,5 @@
 import { WatchReasons } from '../errors';
+import { failpoint } from '../failpoints';
 import { parseKeyRange } from '../interval-tree';
 import { CatchUp } from './catch-up';
 import { LiveFeed } from './live-feed';
@@ -13,6 +14,9 @@ import {
   WHOLE_SESSION,
 } from './types';
 import { type Connection, CREATING, GONE, type Session, type Watcher } from './watcher';
+
+const beforeSync = failpoint('beforeSyncWatchers');
+const beforeProgress = failpoint('beforeProgressIfSync');
 
 export interface WatchCounters {
   readonly watchers: number;
@@ -255,6 +259,7 @@ export class WatchCore {
 
   /** A share of catch-up work, asked for by the output `turn`. */
   turn(): void {
+    beforeSync.reach();
     this.catchUp.turn();
   }
 
@@ -362,6 +367,7 @@ export class WatchCore {
 
   private answerProgress(): void {
     const { live, progressWanted } = this.state;
+    if (progressWanted.size > 0) beforeProgress.reach();
     for (const session of progressWanted) {
       if (session.unsynced > 0 || live < (session.progressWanted ?? 0)) continue;
       const watchers = [...session.watchers.values()];

@@ -1,6 +1,6 @@
 import { ConfigError, UsageError } from '../../libs/config';
 import { StartError } from '../../libs/process';
-import { readConfig, startMember } from './member';
+import { type MemberEvents, readConfig, startMember } from './member';
 import { runSingleProcess } from './single-process';
 import { usageText, versionText } from './usage';
 
@@ -19,13 +19,14 @@ function print(text: string): void {
 }
 
 async function runMember(argv: readonly string[]): Promise<void> {
-  const supervisor = await startMember(readConfig(argv, process.env), {
+  const events: MemberEvents = {
     onReady: () => undefined,
     onEnd: (code, reason) => {
       if (reason !== undefined) process.stderr.write(`hexad: ${reason}\n`);
       process.exit(code);
     },
-  });
+  };
+  const supervisor = await startMember(readConfig(argv, process.env), events, process.env);
   let signals = 0;
   const stop = (): void => {
     signals += 1;

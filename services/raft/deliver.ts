@@ -1,4 +1,5 @@
 import { Errors, GrpcCode } from '../../libs/errors';
+import { failpoint } from '../../libs/failpoints';
 import type { LogEntry } from '../../libs/raft';
 import { StartError } from '../../libs/process';
 import type { StreamCall, StreamHandler } from '../../libs/rpc';
@@ -8,6 +9,8 @@ import type { RaftSettings } from './config';
 import type { Consensus } from './consensus';
 import { onDecoded } from './reply-stream';
 import type { RaftStats } from './stats';
+
+const beforeDeliver = failpoint('raftBeforeDeliver');
 
 const NOT_RECORDED = { code: GrpcCode.Unavailable, message: 'the snapshot is being recorded' };
 
@@ -89,6 +92,7 @@ export class Deliver {
       // undefined: the WAL reads them from disk and then runs a turn, which comes back here.
       const entries = wal.entries(attached.next, end, settings.limits.deliverBatchBytes);
       if (entries === undefined) return;
+      beforeDeliver.reach();
       attached.next += entries.length;
       stats.entriesDelivered += entries.length;
       this.sendBatch(attached, entries);

@@ -1,3 +1,4 @@
+import { failpoint } from '../../libs/failpoints';
 import { ETCD_VERSION } from '../../libs/limits';
 import type { Logger } from '../../libs/process';
 import { type Channel, createLink, type Link } from '../../libs/rpc';
@@ -21,6 +22,8 @@ import { limits } from './limits';
 import { Alarm } from './state/alarms';
 import type { Identity } from './state/ids';
 import type { ReplicatedState } from './state/state';
+
+const beforePublishing = failpoint('beforePublishing');
 
 /** The highest that this version of Hexad can decide. */
 const OWN_CLUSTER_VERSION = ETCD_VERSION.replace(/\d+$/, '0');
@@ -110,6 +113,7 @@ export class OwnProposals {
     const { state, identity, name, clientUrls } = this.options;
     const member = state.members.get(identity.memberId);
     if (member === undefined || (member.name === name && sameList(member.clientUrls, clientUrls))) return;
+    beforePublishing.reach();
     const body = { id: identity.memberId, name, clientUrls };
     this.propose(EntryKind.ENTRY_MEMBER_ATTRIBUTES, () => encodeMemberAttributes(body));
   }

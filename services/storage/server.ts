@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { INTERNAL_MESSAGE_BYTES_MAX } from '../../libs/limits';
+import { failpoint } from '../../libs/failpoints';
 import { CorruptionError, NewerFormatError, type Store } from '../../libs/mvcc';
 import {
   formatAddress,
@@ -19,6 +20,9 @@ import { type StorageConfig, storageConfig } from './config';
 import { clearInstalled, readInstalled } from './copy/installed';
 import { storedIdentity } from './state/state';
 import { Storage } from './storage';
+
+const beforeOpenSnapshot = failpoint('applyBeforeOpenSnapshot');
+const afterOpenSnapshot = failpoint('applyAfterOpenSnapshot');
 
 /** Starts the storage process of a member: opens and locks the store, follows raft, and serves its siblings. */
 export async function startStorage(context: DataProcessContext): Promise<RunningProcess> {
@@ -71,7 +75,9 @@ function openChecked(settings: StorageConfig, fatal: (error: unknown) => never):
     removeOtherGenerations(storeDir);
     const generation = currentGeneration(storeDir);
     const installed = readInstalled(generation);
+    if (installed !== undefined) beforeOpenSnapshot.reach();
     opened = { generation, installed, store: openStore({ directory: generation, onFatal: fatal }) };
+    if (installed !== undefined) afterOpenSnapshot.reach();
   } catch (error) {
     if (!(error instanceof CorruptionError) && !(error instanceof NewerFormatError)) throw error;
     throw new StartError(`cannot open the store in ${settings.storeDir}: ${error.message}`);

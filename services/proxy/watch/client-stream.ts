@@ -1,4 +1,5 @@
 import { Errors, errorText, type RpcError, WatchReasons } from '../../../libs/errors';
+import { failpoint } from '../../../libs/failpoints';
 import { WireError } from '../../../libs/wire';
 import {
   decodeWatchRequest,
@@ -12,6 +13,8 @@ import type { Headers } from '../headers';
 import type { Delivery } from './delivery';
 import type { HubClient } from './hub-client';
 import type { HubSession, HubWatcher, SessionOwner, WatchSpec } from './hub-session';
+
+const beforeSend = failpoint('beforeSendWatchResponse');
 
 const INVALID_WATCH_ID = -1;
 const NO_PUT = 0;
@@ -156,6 +159,7 @@ export class ClientStream implements SessionOwner {
   }
 
   private send(message: Uint8Array): void {
+    beforeSend.reach();
     if (!this.stream.send(message)) this.session.pause();
   }
 }

@@ -1,8 +1,13 @@
+import { failpoint } from '../../../libs/failpoints';
 import type { Store } from '../../../libs/mvcc';
 import type { LogEntry } from '../../../proto/gen/hexad';
 import { limits } from '../limits';
 import type { Attempts } from './attempts';
 import type { StateMachine } from './machine';
+
+const beforeAttempt = failpoint('applyBeforeAttempt');
+const afterAttempt = failpoint('applyAfterAttempt');
+const beforeAnswers = failpoint('applyBeforeAnswers');
 
 export interface ApplyLoopEvents {
   /** A slice has been applied and its effects can be read: answers leave now. */
@@ -89,8 +94,11 @@ export class ApplyLoop {
     }
     const count = this.attempts.batchMax(first.index, limits.applySliceEntries);
     const end = Math.min(this.at + count, this.queue.length);
+    beforeAttempt.reach();
     this.attempts.begin(first.index, (this.queue[end - 1] as LogEntry).index);
+    afterAttempt.reach();
     const bytes = this.applyUntil(end);
+    beforeAnswers.reach();
     if (this.attemptOpen) return bytes;
     // Answers leave first. Nothing is being applied when this runs, whatever has been applied meanwhile.
     this.attemptOpen = true;

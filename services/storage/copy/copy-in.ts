@@ -1,6 +1,7 @@
 import { rmSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { CopyInstaller, CorruptionError, type Store } from '../../../libs/mvcc';
+import { failpoint } from '../../../libs/failpoints';
 import { type Logger, writeDurably } from '../../../libs/process';
 import type { StreamCall } from '../../../libs/rpc';
 import { GrpcCode } from '../../../libs/errors';
@@ -16,6 +17,13 @@ import type { Identity } from '../state/ids';
 import { MemberTable } from '../state/members';
 import { saveIdentity } from '../state/state';
 import { snapshotOf, writeInstalled } from './installed';
+
+const beforeFirstRow = failpoint('copyInBeforeFirstRow');
+const beforeFinish = failpoint('copyInBeforeFinish');
+const afterFinish = failpoint('copyInAfterFinish');
+const afterIdentity = failpoint('copyInAfterIdentity');
+const beforeSwitch = failpoint('copyInBeforeSwitch');
+const afterSwitch = failpoint('copyInAfterSwitch');
 
 /** What may wait for the disk before the sender is held back. */
 const WAITING_BYTES_MAX = 8 * 1024 * 1024;
@@ -108,11 +116,14 @@ class IncomingCopy {
   private async receive(directory: string): Promise<StoreCopyEnd> {
     const engine = new LmdbEngine(join(directory, 'db'));
     try {
+      await beforeFirstRow.pass();
       const installer = new CopyInstaller(engine, nodeEnvironment, COMMIT_BYTES);
       for (;;) {
         const { chunk, end } = await this.nextPart();
         if (end !== undefined) {
+          await beforeFinish.pass();
           await installer.finish({ ...end, position: { index: end.index, term: end.term } });
+          await afterFinish.pass();
           return end;
         }
         if (chunk.length === 0) throw new CorruptionError('the store copy ended early');
@@ -153,6 +164,7 @@ class IncomingCopy {
       saveIdentity(store, identity);
       store.setApplied(index, term);
       await store.flush();
+      await afterIdentity.pass();
       return snapshot;
     } finally {
       await store.close();
@@ -168,7 +180,9 @@ class IncomingCopy {
         `the store has applied entry ${store.applied.index}: a copy of entry ${snapshot.index} is no use`,
       );
     writeInstalled(directory, snapshot);
+    beforeSwitch.reach();
     writeDurably(join(storeDir, POINTER_FILE), pointerTo(name));
+    afterSwitch.reach();
     const { index, term } = snapshot;
     logger.info({ index, term, generation: name }, 'applied snapshot');
     // The answer is on its way two turns later; should it be lost, raft learns the same when storage comes back.
