@@ -1,6 +1,6 @@
 /**
  * Every failpoint there is, by the process of a member that reaches it. Names that etcd has too stand where etcd's code has them;
- * the others are ours. `tests/failpoints` kills a member at each one.
+ * the others are ours. `tests/faults/failpoints` kills a member at each one.
  */
 export const FAILPOINTS = {
   raft: [
