@@ -1,6 +1,7 @@
 import { readFileSync, writeSync } from 'node:fs';
 import { Socket } from 'node:net';
 import type { ProcessConfig, ProcessName } from '../config/process-config';
+import { useInternalTls } from './internal-tls';
 import { createLogger, type Logger } from './logger';
 import { StartError } from './start-error';
 
@@ -107,6 +108,7 @@ async function host(
   process.on('uncaughtException', fatal);
   process.on('unhandledRejection', fatal);
   try {
+    useInternalTls(config.internalTls, name);
     const running = await start({ config, logger, fatal, restart, removed });
     stopOnTerm(running, logger);
     tell(supervised, { ready: true, address: running.address });
