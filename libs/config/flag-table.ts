@@ -233,6 +233,15 @@ const OWN: readonly Row[] = [
       `Internal address of ${name}: unix:PATH or tcp:HOST:PORT (default: a socket in --run-dir).`,
     ],
   ),
+  [
+    'internal-cert-file',
+    'string',
+    '',
+    'used',
+    'Certificate of this process for its siblings over TCP; its common name is the role (raft, storage, …).',
+  ],
+  ['internal-key-file', 'string', '', 'used', 'Key of --internal-cert-file.'],
+  ['internal-trusted-ca-file', 'string', '', 'used', 'CA of --internal-cert-file; it must sign nothing else.'],
   ['wal-segment-bytes', 'int', '67108864', 'used', 'Size of a segment of the write-ahead log.'],
   ['watch-memory-max-bytes', 'int', '536870912', 'used', 'Memory ceiling of a watch hub.'],
 ];

@@ -86,6 +86,7 @@ export function memberConfig(values: FlagValues): MemberConfig {
       storeDir: join(dataDir, 'member', 'db'),
     },
     urls,
+    internalTls: internalTls(v, warnings),
     tls: { client: clientTls(v, dataDir), peer: peerTls(v, dataDir) },
     autoTls: {
       client: v.bool('auto-tls') && v.text('cert-file') === '',
@@ -285,6 +286,26 @@ function retention(text: string, mode: 'periodic' | 'revision'): number {
   if (ms === undefined || ms < 0)
     throw new ConfigError(`error parsing --auto-compaction-retention: "${text}" is not a duration`);
   return ms;
+}
+
+/** Whoever reaches raft could name any user: certificates, or a warning. */
+function internalTls(v: Values, warnings: string[]): ProcessConfig['internalTls'] {
+  const certFile = v.text('internal-cert-file');
+  const keyFile = v.text('internal-key-file');
+  const trustedCaFile = v.text('internal-trusted-ca-file');
+  const given = [certFile, keyFile, trustedCaFile].filter((path) => path !== '');
+  if (given.length === 3) return { certFile, keyFile, trustedCaFile };
+  if (given.length > 0)
+    throw new ConfigError(
+      '--internal-cert-file, --internal-key-file and --internal-trusted-ca-file must all be given, or none',
+    );
+  const plain = PROCESS_NAMES.filter((name) => v.text(`${name}-address`).startsWith('tcp:'));
+  if (plain.length > 0) {
+    warnings.push(
+      `${plain.map((name) => `--${name}-address`).join(', ')}: without --internal-cert-file whoever reaches ${plain.length === 1 ? 'it' : 'them'} may do anything`,
+    );
+  }
+  return null;
 }
 
 function clientTls(v: Values, dataDir: string): TlsFiles | null {

@@ -24,6 +24,13 @@ export interface TlsFiles {
   readonly cipherSuites: string;
 }
 
+/** What the processes of a member prove themselves to each other with over TCP. Paths of PEM files. */
+export interface InternalTlsFiles {
+  readonly certFile: string;
+  readonly keyFile: string;
+  readonly trustedCaFile: string;
+}
+
 export interface TelemetryConfig {
   readonly enabled: boolean;
   /** OTLP endpoint as given by the flag; empty: the SDK's own OTEL_* variables decide. */
@@ -61,6 +68,8 @@ export interface ProcessConfig {
     readonly advertisePeer: readonly string[];
     readonly listenMetrics: readonly string[];
   };
+  /** Null: addresses of siblings over TCP are in plain text. */
+  readonly internalTls: InternalTlsFiles | null;
   readonly tls: { readonly client: TlsFiles | null; readonly peer: TlsFiles | null };
   readonly timing: {
     readonly heartbeatMs: number;

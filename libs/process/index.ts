@@ -9,6 +9,8 @@ export {
   type RunningProcess,
 } from './run-process';
 export { createLogger, type Logger } from './logger';
+export { readCertificate, readPem } from './certificate';
+export { useInternalTls } from './internal-tls';
 export { parseAddress, formatAddress } from './address';
 export { healthHandlers } from './health';
 export { renameDurably, syncDirectory, writeDurably } from './durable-file';

@@ -2,6 +2,7 @@ import { readFileSync, writeSync } from 'node:fs';
 import { Socket } from 'node:net';
 import type { ProcessConfig, ProcessName } from '../config/process-config';
 import { failpointEnvironment, followSupervisor, hostOwnFailpoints } from './failpoints';
+import { useInternalTls } from './internal-tls';
 import { createLogger, type Logger } from './logger';
 import { StartError } from './start-error';
 
@@ -125,6 +126,7 @@ async function host(
       const fds = { ordersFd: CONFIG_FD, repliesFd: READY_FD };
       takeOrders = followSupervisor({ settings, logger, ...fds, onParentGone: parentGone });
     }
+    useInternalTls(config.internalTls, name);
     const running = await start({ config, logger, fatal, restart, removed });
     stopOnTerm(running, logger);
     tell(supervised, { ready: true, address: running.address });

@@ -42,7 +42,20 @@ function makeDirectory(directory: string): void {
     makePath(directory);
     accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (error) {
-    throw new StartError(`cannot access data directory: ${(error as Error).message}`);
+    throw new StartError(`cannot access data directory: ${(error as Error).message}${hintFor(error, directory)}`);
+  }
+}
+
+function hintFor(error: unknown, directory: string): string {
+  const user = `${String(process.getuid?.())}:${String(process.getgid?.())}`;
+  switch ((error as NodeJS.ErrnoException).code) {
+    case 'EACCES':
+    case 'EPERM':
+      return ` (this process runs as ${user}: give it the directory with "chown -R ${user} ${directory}")`;
+    case 'EROFS':
+      return ' (the file system is read-only: is the volume for the data missing?)';
+    default:
+      return '';
   }
 }
 

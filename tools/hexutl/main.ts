@@ -1,5 +1,6 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { ConfigError } from '../../libs/config';
+import { type CertificateOptions, makeCertificates } from './certificates';
 import { ExitCode, Failure } from './failure';
 import { snapshotHashKv, snapshotStatus } from './inspect';
 import { checkFormat, printHashKv, printStatus } from './printers';
@@ -39,6 +40,13 @@ function createProgram(): Command {
     .option('--target-version <version>', 'X.Y')
     .option('--force', 'ignored')
     .action(() => refuse(NO_MIGRATION));
+  child('certificates', 'Makes the certificates of a whole cluster, where they are missing or near their end')
+    .requiredOption('--dir <dir>', 'folder that gets a folder for each role, and one for the authorities')
+    .option('--members <names>', 'names of the members', names, ['m1', 'm2', 'm3'])
+    .option('--member-host <host>', 'how the processes of a member are dialled', '{member}-{role}')
+    .option('--client-hosts <hosts>', 'names and addresses by which clients reach the proxies', names, [])
+    .option('--days <days>', 'how long certificates are good', days, 825)
+    .action((options: CertificateOptions) => makeCertificates(options, say));
   child('version', 'Prints the version').action(() => say(versionText()));
   return program;
 }
@@ -76,6 +84,19 @@ function formatOf(program: Command): Global {
   const options = program.opts<{ writeOut: string }>();
   checkFormat(options.writeOut);
   return options;
+}
+
+function names(text: string): string[] {
+  return text
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '');
+}
+
+function days(text: string): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || value < 1 || value > 3_650) throw new InvalidArgumentError('Not a number from 1 to 3650.');
+  return value;
 }
 
 /** From 0 to 2^53 − 1. */

@@ -82,6 +82,7 @@ export function testConfig(
     auth: { token: 'simple', bcryptCost: 4 },
     http: { enableGateway: false, cors: '', hostWhitelist: '', metrics: 'basic', enablePprof: false },
     leaseCheckpoint: false,
+    internalTls: null,
     unsafeNoFsync: false,
     telemetry: { enabled: false, endpoint: '', serviceName: '', instanceId: '', samplingPerMillion: 0 },
     log: { level: 'info', format: 'json' },
