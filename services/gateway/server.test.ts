@@ -114,7 +114,7 @@ describe('a gateway', () => {
     const [a, b, c] = [await echo('a'), await echo('b'), await echo('c')];
     const { port } = await gateway([a, b, c].map(({ port: one }) => local(one)));
     const names = await Promise.all(Array.from({ length: 9 }, () => greeted(client(port))));
-    expect(names.sort((a, b) => a.localeCompare(b))).toEqual(['a', 'a', 'a', 'b', 'b', 'b', 'c', 'c', 'c']);
+    expect(names.map(String).sort((a, b) => a.localeCompare(b))).toEqual(['a', 'a', 'a', 'b', 'b', 'b', 'c', 'c', 'c']);
   });
 
   test('changes no byte of 8 MB each way, and passes on that one side is done', async () => {

@@ -107,6 +107,7 @@ export class StorageProcess {
       urls: { advertiseClient: ['http://127.0.0.1:2379'] },
       timing: { autoCompactionMode: 'periodic', autoCompactionRetention: compactionRetention },
       limits: { quotaBackendBytes },
+      internalTls: null,
       telemetry: { enabled: false },
       log: { level: 'info', format: 'json' },
     };
