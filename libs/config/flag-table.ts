@@ -215,7 +215,52 @@ const HIDDEN: readonly Row[] = [
 ];
 
 const OWN: readonly Row[] = [
-  ['event-bus', 'string', 'grpc', 'used', "How storage feeds watch hubs: 'grpc' (NATS comes with the watch tier)."],
+  [
+    'event-bus',
+    'string',
+    'grpc',
+    'used',
+    "How storage feeds watch hubs: 'grpc', or a comma list of nats://HOST:PORT or tls://HOST:PORT.",
+  ],
+  [
+    'event-bus-credentials-file',
+    'string',
+    '',
+    'used',
+    'File with user:password, a token, or NATS credentials for --event-bus.',
+  ],
+  ['event-bus-trusted-ca-file', 'string', '', 'used', 'CA of the servers of --event-bus; makes the connection TLS.'],
+  ['event-bus-cert-file', 'string', '', 'used', 'Client certificate for --event-bus.'],
+  ['event-bus-key-file', 'string', '', 'used', 'Key of --event-bus-cert-file.'],
+  [
+    'attach-members',
+    'strings',
+    '',
+    'used',
+    "For a free-standing watch or proxy process: names of members to attach to, put for {member} in the addresses below, or '*' for those heard of over the event bus.",
+  ],
+  ['cluster-id', 'string', '', 'used', 'Cluster of a free-standing process, in hex (default: from --initial-cluster).'],
+  [
+    'watch-hubs',
+    'strings',
+    '',
+    'used',
+    "Addresses of a proxy's watch hubs (tcp:HOST:PORT for each address of HOST), or '*' for those heard of over the event bus (default: its member's own).",
+  ],
+  [
+    'watch-advertise-address',
+    'string',
+    '',
+    'used',
+    'Address a watch hub tells over the event bus (default: the one it listens on).',
+  ],
+  [
+    'watch-recheck-permissions',
+    'bool',
+    'false',
+    'used',
+    'End watches whose user may no longer read their range (etcd checks at creation only).',
+  ],
   ['rpc-engine', 'string', 'native', 'used', "gRPC engine: 'native' or 'grpc-js'."],
   [
     'run-dir',

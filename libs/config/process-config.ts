@@ -41,6 +41,32 @@ export interface TelemetryConfig {
   readonly samplingPerMillion: number;
 }
 
+/** The NATS servers that carry events, and how to log in to them. */
+export interface EventBusConfig {
+  /** `nats://[user:password@]host:port`, `tls://…`. */
+  readonly servers: readonly string[];
+  readonly credentialsFile: string;
+  readonly caFile: string;
+  readonly certFile: string;
+  readonly keyFile: string;
+}
+
+/** A member that a free-standing hub or proxy can attach to: how to reach its processes. */
+export interface Attachable {
+  readonly name: string;
+  readonly addresses: Readonly<Record<'raft' | 'storage' | 'lease' | 'auth', string>>;
+}
+
+/** How the tiers outside the members are put together. */
+export interface TierConfig {
+  /** Null: this process is part of a member. Else whom it may attach to; '*': whoever is heard of over the event bus. */
+  readonly attach: readonly Attachable[] | '*' | null;
+  /** A proxy's hubs. Null: its member's own; '*': those heard of over the event bus. A name may have many addresses. */
+  readonly watchHubs: readonly string[] | '*' | null;
+  /** What a hub says over the event bus that its address is; empty: where it listens. */
+  readonly watchAdvertise: string;
+}
+
 export interface ProcessConfig {
   readonly process: ProcessName;
   readonly name: string;
@@ -53,6 +79,11 @@ export interface ProcessConfig {
   /** Listener of each sibling: `unix:/path` or `tcp:host:port`. */
   readonly addresses: Readonly<Record<ProcessName, string>>;
   readonly rpcEngine: 'native' | 'grpc-js';
+  /** Null: storage sends events over its own streams only. */
+  readonly eventBus: EventBusConfig | null;
+  readonly tiers: TierConfig;
+  /** A watch ends when its user may not read its range any more (etcd looks at the start only). */
+  readonly watchRecheckPermissions: boolean;
   readonly paths: {
     readonly dataDir: string;
     /** `<data-dir>/member` */

@@ -22,7 +22,12 @@ export function prepareDirectories(config: MemberConfig, processes: readonly Pro
     for (const directory of [dirname(dataDir), dataDir, memberDir]) syncNames(directory);
   }
   const sockets = new Set(Object.values(config.addresses).filter((address) => address.startsWith('unix:')));
-  for (const address of sockets) makeDirectory(dirname(address.slice('unix:'.length)));
+  for (const address of sockets) prepareSocketDirectory(address);
+}
+
+/** Does nothing for a TCP address. */
+export function prepareSocketDirectory(address: string): void {
+  if (address.startsWith('unix:')) makeDirectory(dirname(address.slice('unix:'.length)));
 }
 
 /** Takes the directory of the sockets away after a stop, unless something is left in it. */

@@ -5,7 +5,7 @@ import { begunIdentity, begunToken } from '../../libs/bootstrap';
 import { type MemberConfig, PROCESS_NAMES, processConfig, type ProcessName, UsageError } from '../../libs/config';
 import { StartError } from '../../libs/process';
 import { generateCertificates } from './auto-tls';
-import { prepareDirectories } from './data-directory';
+import { prepareDirectories, prepareSocketDirectory } from './data-directory';
 import { refuseSecondBeginning, withJoinedIdentity } from './join';
 import { readConfig } from './member';
 import { withRecordedIdentity } from './recorded-identity';
@@ -14,19 +14,15 @@ const RAFT_BEGINS_MS = 15_000;
 const LOOK_MS = 50;
 
 /**
- * `hexad process NAME [flags]`: this very process becomes one of the six, with the flags of the member it belongs to.
+ * `hexad process NAME [flags]`: this very process becomes one of the six, with the flags of the member it belongs to, or a
+ * free-standing hub or proxy, with `--attach-members`.
  * Whoever runs it (a container engine, systemd) restarts it.
  */
 export async function runSingleProcess(argv: readonly string[]): Promise<void> {
   const [name = '', ...flags] = argv;
   const known = PROCESS_NAMES.find((candidate) => candidate === name);
   if (known === undefined) throw new UsageError(`unknown process "${name}": expected ${PROCESS_NAMES.join(', ')}`);
-  const wanted = readConfig(flags, process.env);
-  if (known === 'raft') refuseOtherToken(wanted);
-  else await raftHasBegun(wanted);
-  const config = await withJoinedIdentity(withRecordedIdentity(wanted));
-  if (known === 'raft') await refuseSecondBeginning(config);
-  prepareDirectories(config, [known]);
+  const config = await prepared(known, readConfig(flags, process.env));
   await generateCertificates(config);
   become(known, JSON.stringify(processConfig(config, known)));
 }
@@ -56,6 +52,22 @@ async function raftHasBegun({ clusterState, paths }: MemberConfig): Promise<void
       setTimeout(resolve, LOOK_MS);
     });
   }
+}
+
+/** A free-standing process has no data and no place in the cluster; only its own socket may need a directory. */
+async function prepared(name: ProcessName, wanted: MemberConfig): Promise<MemberConfig> {
+  if (wanted.tiers.attach === null) {
+    if (name === 'raft') refuseOtherToken(wanted);
+    else await raftHasBegun(wanted);
+    const config = await withJoinedIdentity(withRecordedIdentity(wanted));
+    if (name === 'raft') await refuseSecondBeginning(config);
+    prepareDirectories(config, [name]);
+    return config;
+  }
+  if (name !== 'watch' && name !== 'proxy')
+    throw new UsageError(`--attach-members is for watch and proxy, not ${name}`);
+  prepareSocketDirectory(wanted.addresses[name]);
+  return wanted;
 }
 
 function become(name: ProcessName, document: string): void {

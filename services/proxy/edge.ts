@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
+import type { Attachment, Sibling } from '../../libs/attachment';
 import { Errors, type RpcError } from '../../libs/errors';
+import type { Messenger } from '../../libs/event-bus';
 import { PROPOSALS_IN_FLIGHT_BYTES_MAX, REQUESTS_IN_FLIGHT_MAX } from '../../libs/limits';
-import { parseAddress, type Logger } from '../../libs/process';
+import type { Logger } from '../../libs/process';
 import type { ProcessConfig } from '../../libs/config';
 import type { RequestObserver } from './requests';
 import { AUTH_PATHS, LEASE_PATHS } from '../../proto/gen/hexad';
@@ -26,7 +28,10 @@ import { ReadPipeline } from './reads';
 import { Router, type RouterOptions } from './router';
 import { SiblingCalls } from './sibling-calls';
 import { SlowRequests } from './slow-requests';
+import { MemberGuard } from './member-guard';
 import { HubClient } from './watch/hub-client';
+import { HubLinks } from './watch/hub-links';
+import { WatchRights } from './watch/rights';
 import { watchRoutes } from './watch/routes';
 import { storageDialler } from './snapshot';
 import { WritePipeline } from './writes';
@@ -44,7 +49,7 @@ export class Edge {
   readonly view: MemberView;
   readonly writes: WritePipeline;
   readonly reads: ReadPipeline;
-  readonly hub = new HubClient({ afterArrivals });
+  readonly hub = new HubClient({ afterArrivals, knownRevision: () => this.headers.revision() });
   readonly router: Router;
   readonly authenticator: Authenticator;
   readonly headers: Headers;
@@ -53,6 +58,9 @@ export class Edge {
   private readonly auth: SiblingCalls;
   private readonly links: Links;
   private readonly slowRequests: SlowRequests;
+  private readonly hubLinks: HubLinks;
+  private readonly guard: MemberGuard | undefined;
+  private readonly rights: WatchRights | undefined;
   private readonly timer: NodeJS.Timeout;
   private lastProbeAt = now();
 
@@ -61,6 +69,8 @@ export class Edge {
     private readonly settings: ProxySettings,
     logger: Logger,
     startTrace: RouterOptions['startTrace'],
+    readonly attachment: Attachment,
+    messenger: Messenger | undefined,
   ) {
     const { timeoutMs } = settings;
     this.view = this.createView();
@@ -86,7 +96,11 @@ export class Edge {
     this.router = new Router({ view: this.view, authenticator: this.authenticator, observer, admission, startTrace });
     this.leases = this.sibling('lease', LEASE_PATHS.Calls, Errors.NotPrimaryLessor);
     this.auth = this.sibling('auth', AUTH_PATHS.Calls, Errors.Timeout);
+    this.rights = config.watchRecheckPermissions ? new WatchRights(this.permissions, this.view) : undefined;
     this.links = openLinks(config, this);
+    this.hubLinks = this.openHubs(messenger);
+    this.guard = config.tiers.attach === null ? undefined : this.guardMember();
+    attachment.onMoved(() => this.view.memberMoved());
     this.addRoutes();
     this.timer = setInterval(() => this.sweep(), Limits.sweepMs);
   }
@@ -105,6 +119,20 @@ export class Edge {
     this.leases.close();
     this.auth.close();
     this.links.close();
+    this.hubLinks.close();
+  }
+
+  private openHubs(messenger: Messenger | undefined): HubLinks {
+    const { config, hub, settings } = this;
+    const { clusterId } = settings;
+    const { watchHubs: hubs } = config.tiers;
+    return new HubLinks({ hub, engine: config.rpcEngine, own: config.addresses.watch, hubs, clusterId, messenger });
+  }
+
+  private guardMember(): MemberGuard {
+    const { attachment, view, settings } = this;
+    const { leaderlessMaxMs } = settings;
+    return new MemberGuard({ attachment, view, areUp: () => this.links.areUp, leaderlessMaxMs });
   }
 
   private createView(): MemberView {
@@ -119,10 +147,10 @@ export class Edge {
     return new MemberView({ clusterId, memberId }, events, now);
   }
 
-  private sibling(name: 'lease' | 'auth', path: string, lostError: RpcError & { readonly id: number }): SiblingCalls {
-    const address = parseAddress(this.config.addresses[name]);
+  private sibling(name: Sibling, path: string, lostError: RpcError & { readonly id: number }): SiblingCalls {
+    const channel = this.attachment.channel(name, { engine: this.config.rpcEngine });
     const { timeoutMs } = this.settings;
-    return new SiblingCalls({ address, engine: this.config.rpcEngine, path, lostError, timeoutMs, now });
+    return new SiblingCalls({ channel, path, lostError, timeoutMs, now });
   }
 
   private addRoutes(): void {
@@ -132,7 +160,7 @@ export class Edge {
     const { clusterToken } = config;
     const { strictReconfigCheck } = config.raft;
     router.add(kvRoutes({ writes, reads, router, maxTxnOps, maxRequestBytes }));
-    router.add(watchRoutes({ hub, headers, router, permissions, fragmentBytes }));
+    router.add(watchRoutes({ hub, headers, router, permissions, fragmentBytes, rights: this.rights }));
     router.add(leaseRoutes({ writes, reads, router, leases, permissions, headers, ttlMin: leaseTtlMin }));
     router.add(authRoutes({ writes, reads, auth, view, headers, now }));
     router.add(
@@ -148,7 +176,7 @@ export class Edge {
       }),
     );
     const { raft } = this.links;
-    const dialStorage = storageDialler(config);
+    const dialStorage = storageDialler(config, this.attachment);
     const version = SERVER_VERSION;
     router.add(
       maintenanceRoutes({ writes, reads, view, router, permissions, headers, raft, dialStorage, version, timeoutMs }),
@@ -168,6 +196,8 @@ export class Edge {
     this.auth.sweep(at);
     this.router.sweep(at, this.settings.leaderlessMaxMs);
     this.slowRequests.sweep(at);
+    this.guard?.sweep(at);
+    this.rights?.sweep();
     if (at - this.lastProbeAt < Limits.watchProgressEveryMs) return;
     this.lastProbeAt = at;
     this.authenticator.sweep(at);

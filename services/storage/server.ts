@@ -14,6 +14,7 @@ import {
 import { connect, createServer } from '../../libs/rpc';
 import { currentGeneration, openStore, removeOtherGenerations } from '../../libs/store';
 import { startTracing } from '../../libs/telemetry';
+import { openEventBus } from './event-bus';
 import type { StoreSnapshot } from '../../proto/gen/hexad';
 import { ApplyAttempts } from './apply/attempts';
 import { type StorageConfig, storageConfig } from './config';
@@ -37,7 +38,10 @@ export async function startStorage(context: DataProcessContext): Promise<Running
   const raft = parseAddress(config.addresses.raft);
   const deliver = connect(raft, channelOptions);
   const control = connect(raft, channelOptions);
+  const bus = config.eventBus === null ? undefined : openEventBus(config.eventBus, config, settings.identity, logger);
   const storage = new Storage({
+    bus,
+    wallMicros,
     config: settings,
     store,
     attempts: new ApplyAttempts(settings.storeDir),
@@ -58,6 +62,7 @@ export async function startStorage(context: DataProcessContext): Promise<Running
     address: formatAddress(address),
     shutdown: async () => {
       await storage.close();
+      await bus?.close();
       deliver.close();
       control.close();
       await server.close();
@@ -65,6 +70,10 @@ export async function startStorage(context: DataProcessContext): Promise<Running
       unlock();
     },
   };
+}
+
+function wallMicros(): number {
+  return Math.round((performance.timeOrigin + performance.now()) * 1_000);
 }
 
 /** A store that can't be used is the end of the start, in one line; a restart would not mend it. */

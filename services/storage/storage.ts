@@ -12,7 +12,7 @@ import { Compactor } from './compactor';
 import type { StorageConfig } from './config';
 import { CopyInServer } from './copy/copy-in';
 import { CopyOutServer } from './copy/copy-out';
-import { EventsFeed } from './feeds/events';
+import { type EventBus, EventsFeed } from './feeds/events';
 import { StateFeed } from './feeds/feed';
 import { HistoryServer } from './feeds/history';
 import { ResultsFeed } from './feeds/results';
@@ -42,6 +42,10 @@ export interface StorageOptions {
   /** The store came from another member, and raft has not said that it knows; `clearInstalled` notes that it does. */
   readonly installed: StoreSnapshot | undefined;
   readonly clearInstalled: () => void;
+  /** Undefined: hubs get events by their streams only. */
+  readonly bus?: EventBus | undefined;
+  /** Microseconds since the epoch, for the age of events. */
+  readonly wallMicros?: () => number;
   /** Ends the process, to begin anew with another store. */
   readonly restart: (reason: string) => void;
 }
@@ -74,7 +78,8 @@ export class Storage {
     const headers = new ResponseHeaders(identity);
     this.isEmpty = storedIdentity(store) === undefined;
     this.state = openState(store);
-    this.events = new EventsFeed(store, identity, this.gate);
+    const { bus, wallMicros } = options;
+    this.events = new EventsFeed({ store, identity, gate: this.gate, bus, wallMicros });
     const feed = new StateFeed(this.state, identity, this.gate);
     this.compactor = new Compactor(store, fatal);
     this.outputs = new Outputs(this.results, this.events, feed, this.compactor);

@@ -38,6 +38,9 @@ export function testConfig(
       .map((member) => ({ ...member, id: formatId(member.id) })),
     addresses,
     rpcEngine: defaultEngine,
+    eventBus: null,
+    tiers: { attach: null, watchHubs: null, watchAdvertise: '' },
+    watchRecheckPermissions: false,
     paths: {
       dataDir: join(directory, name),
       memberDir,

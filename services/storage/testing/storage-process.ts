@@ -102,6 +102,7 @@ export class StorageProcess {
       memberId: 'a1',
       clusterId: 'c1',
       rpcEngine: 'grpc-js',
+      eventBus: null,
       addresses: { raft: address('raft'), storage: address('storage') },
       paths: { storeDir: join(directory, 'db') },
       urls: { advertiseClient: ['http://127.0.0.1:2379'] },
