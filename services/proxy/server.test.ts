@@ -358,6 +358,32 @@ describe('watches', () => {
     stream.stream.cancel();
   });
 
+  test('metrics tell of the watches and of what the hub says of itself', async () => {
+    answerHub();
+    const stream = client.stream(WATCH_PATHS.Watch);
+    stream.stream.send(create({}));
+    await stream.next(decodeWatchResponse);
+    const [{ session, create: asked }] = member.hubRequests as [(typeof member.hubRequests)[number]];
+    member.deliver({ targets: [{ session, watchId: asked?.watchId }], events: [Uint8Array.of(0x5a, 0)], revision: 11 });
+    member.reportHub({ watchers: 7, slowWatchers: 2, lagRevisions: 3, lagCounts: [4, 1], lagSumMicros: 1_500_000 });
+    await untilMetric('etcd_debugging_mvcc_slow_watcher_total 2');
+    const { body } = await client.http('GET', '/metrics');
+    for (const line of [
+      'etcd_debugging_mvcc_watcher_total 1',
+      'etcd_debugging_mvcc_watch_stream_total 1',
+      'etcd_debugging_mvcc_events_total 1',
+    ]) {
+      expect(body).toContain(`\n${line}\n`);
+    }
+    const ofHub = (name: string, labels = ''): string =>
+      body.match(new RegExp(`^hexad_watch_hub_${name}\\{hub="[^"]*"${labels}\\} (.*)$`, 'm'))?.[1] ?? 'none';
+    expect([ofHub('watchers'), ofHub('lag_revisions')]).toEqual(['7', '3']);
+    expect(ofHub('delivery_seconds_bucket', ',le="0.001"')).toBe('4');
+    expect(ofHub('delivery_seconds_bucket', ',le="\\+Inf"')).toBe('5');
+    expect([ofHub('delivery_seconds_count'), ofHub('delivery_seconds_sum')]).toEqual(['5', '1.5']);
+    stream.stream.cancel();
+  });
+
   test('without the right to read, the watch is refused and the stream goes on', async () => {
     enableAuth();
     answerHub();

@@ -7,6 +7,7 @@ import type { Router } from '../router';
 import type { HubClient } from '../watch/hub-client';
 import type { WritePipeline } from '../writes';
 import type { HealthCounters } from './health-checks';
+import { watchMetrics } from './watch-metrics';
 
 export interface MetricSources {
   readonly view: MemberView;
@@ -22,8 +23,8 @@ export interface MetricSources {
 export const METRICS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
 type Kind = 'counter' | 'gauge';
-type Labels = Readonly<Record<string, string>>;
-type Sample = readonly [labels: Labels, value: number];
+export type Labels = Readonly<Record<string, string>>;
+export type Sample = readonly [labels: Labels, value: number];
 
 /** Prometheus' text format. Everything is a plain number until somebody scrapes. */
 export function renderMetrics(sources: MetricSources): string {
@@ -34,7 +35,7 @@ export function renderMetrics(sources: MetricSources): string {
   return page.text();
 }
 
-class Page {
+export class Page {
   private readonly lines: string[] = [];
 
   one(name: string, kind: Kind, help: string, value: number): void {
@@ -44,6 +45,24 @@ class Page {
   many(name: string, kind: Kind, help: string, samples: readonly Sample[]): void {
     this.lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} ${kind}`);
     for (const [labels, value] of samples) this.lines.push(`${name}${labelText(labels)} ${value}`);
+  }
+
+  /** `counts`: for each bound those up to it and above the one before, then the rest. `sum` in the bounds' unit. */
+  histogram(
+    name: string,
+    help: string,
+    bounds: readonly number[],
+    series: readonly (readonly [labels: Labels, counts: readonly number[], sum: number])[],
+  ): void {
+    this.lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} histogram`);
+    for (const [labels, counts, sum] of series) {
+      let total = 0;
+      [...bounds, '+Inf'].forEach((bound, at) => {
+        total += counts[at] ?? 0;
+        this.lines.push(`${name}_bucket${labelText({ ...labels, le: String(bound) })} ${total}`);
+      });
+      this.lines.push(`${name}_sum${labelText(labels)} ${sum}`, `${name}_count${labelText(labels)} ${total}`);
+    }
   }
 
   text(): string {
@@ -133,8 +152,7 @@ function serverMetrics(
     ...clientSamples('unary', router.unaryByClient),
     ...clientSamples('stream', router.streamsByClient),
   ]);
-  page.one('etcd_debugging_mvcc_watch_stream_total', 'gauge', 'The number of watch streams.', hub.sessionCount);
-  page.one('etcd_debugging_mvcc_watcher_total', 'gauge', 'The number of watchers.', hub.watcherCount);
+  watchMetrics(page, hub);
   page.one('etcd_debugging_auth_revision', 'gauge', 'The current revision of the auth store.', view.authRevision);
 }
 

@@ -14,6 +14,8 @@ export class HubClient implements HubPeerOwner {
   private readonly sessions = new Map<number, HubSession>();
   private readonly peers = new Map<string, HubPeer>();
   private lastSession = 0;
+  /** Sent by hubs that have been removed. */
+  private eventsOfGone = 0;
 
   constructor(private readonly options: HubClientOptions) {}
 
@@ -25,6 +27,13 @@ export class HubClient implements HubPeerOwner {
     let count = 0;
     for (const session of this.sessions.values()) count += session.size;
     return count;
+  }
+
+  /** Events for clients since this process began, one for each watcher. */
+  get eventsSent(): number {
+    let sent = this.eventsOfGone;
+    for (const peer of this.peers.values()) sent += peer.eventsSent;
+    return sent;
   }
 
   get hubs(): Iterable<HubPeer> {
@@ -41,6 +50,7 @@ export class HubClient implements HubPeerOwner {
   /** Its watchers move to the others. */
   removeHub(peer: HubPeer): void {
     this.peers.delete(peer.name);
+    this.eventsOfGone += peer.eventsSent;
     peer.broken();
   }
 

@@ -24,6 +24,8 @@ export class HubPeer implements Place {
   readonly seed: number;
   /** What it said of itself last. */
   status: HubStatus | undefined;
+  /** Events that came from it, one for each watcher. */
+  eventsSent = 0;
   private queue: HubRequestInput[] = [];
   private flushScheduled = false;
   private send: ((message: Uint8Array) => void) | undefined;
@@ -71,8 +73,11 @@ export class HubPeer implements Place {
     for (const content of deliveries) {
       const delivery = new Delivery(content, { clusterId, memberId });
       for (const { session, watchId } of content.targets) this.deliver(session, watchId, delivery);
+      this.eventsSent += content.targets.length * content.events.length;
       if (content.targetSet.length === 0) continue;
-      for (const registration of this.targetSets.registrations(content.targetSet)) registration.deliver(delivery);
+      const registrations = this.targetSets.registrations(content.targetSet);
+      for (const registration of registrations) registration.deliver(delivery);
+      this.eventsSent += registrations.length * content.events.length;
     }
   }
 

@@ -85,9 +85,14 @@ export class FakeStorage {
     this.publish(this.revision, []);
   }
 
+  /** What events say of their commit. */
+  committedAtMicros: () => number = () => 0;
+
   private publish(previousRevision: number, revisions: RevisionEventsInput[]): void {
     const { revision: currentRevision, compactRevision } = this;
-    const message = encodeEventBatch({ previousRevision, revisions, currentRevision, compactRevision, raftTerm: 3 });
+    const committedAtMicros = this.committedAtMicros();
+    const fields = { previousRevision, revisions, currentRevision, compactRevision, raftTerm: 3, committedAtMicros };
+    const message = encodeEventBatch(fields);
     for (const [feed, wantsEvents] of this.feeds) if (wantsEvents || revisions.length === 0) feed.send(message);
   }
 
