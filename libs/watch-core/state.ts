@@ -39,19 +39,15 @@ export class HubState {
   }
 
   groupFor(range: KeyRange, create: WatchCreate): WatchGroup {
-    let entry = this.index.get(range);
-    if (entry === undefined) {
-      entry = { range, groups: [] };
-      this.index.set(range, entry);
-    }
+    const entry = this.index.get(range);
     const same = (group: WatchGroup): boolean =>
       group.noPut === create.noPut && group.noDelete === create.noDelete && group.prevKv === create.prevKv;
-    let group = entry.groups.find(same);
-    if (group === undefined) {
-      group = new Group<Watcher>(range, create.noPut, create.noDelete, create.prevKv);
-      entry.groups.push(group);
-      this.groups.add(group);
-    }
+    const existing = entry?.groups.find(same);
+    if (existing !== undefined) return existing;
+    const group = new Group<Watcher>(range, create.noPut, create.noDelete, create.prevKv);
+    if (entry === undefined) this.index.set(range, { range, groups: [group] });
+    else entry.groups.push(group);
+    this.groups.add(group);
     return group;
   }
 

@@ -1,3 +1,4 @@
+import { cache, type HubRun, memory, stalled } from './hub-cases';
 import { KEYS } from './keys';
 import {
   compareAndSwap,
@@ -15,6 +16,10 @@ export interface Target {
   readonly throughput?: number;
   readonly p50?: number;
   readonly p99?: number;
+  /** Milliseconds: at most. Needs no etcd. */
+  readonly p99Ms?: number;
+  /** Figures of the case's own (`extra`): at most. Need no etcd. */
+  readonly extra?: Readonly<Record<string, number>>;
   /** CPU of all processes of all members per operation in µs: at most. Needs no etcd. */
   readonly cpuMicros?: number;
   /** Operations per second against another case on Hexad: at least. Needs no etcd. */
@@ -29,6 +34,8 @@ interface CaseBase {
   readonly rate?: number;
   /** Keys written before the load starts. */
   readonly keysBefore: number;
+  /** Takes long, or much memory: runs only when it is named. */
+  readonly byHand?: true;
 }
 
 export interface LoadCase extends CaseBase {
@@ -49,7 +56,13 @@ export interface WatchCase extends CaseBase {
   readonly putsUnderWay: number;
 }
 
-export type BenchCase = LoadCase | WatchCase;
+/** About Hexad's watch hub alone; etcd has no part in it. */
+export interface HubCase extends CaseBase {
+  readonly kind: 'hub';
+  readonly run: HubRun;
+}
+
+export type BenchCase = LoadCase | WatchCase | HubCase;
 
 const FOR_LISTS = 1_000_000;
 
@@ -68,6 +81,10 @@ function load(name: string, requester: RequesterOf, shape: LoadShape, target: Ta
 
 function watch(name: string, watchersPerStream: number, putsUnderWay: number, target: Target): WatchCase {
   return { kind: 'watch', name, members: 3, keysBefore: 0, streams: 10, watchersPerStream, putsUnderWay, target };
+}
+
+function hub(name: string, members: number, run: HubRun, extra: Readonly<Record<string, number>>): HubCase {
+  return { kind: 'hub', name, members, keysBefore: 0, run, target: { extra } };
 }
 
 const READS = { members: 3, clients: 1_000, keysBefore: KEYS };
@@ -89,7 +106,19 @@ export const CASES: readonly BenchCase[] = [
   load('put-open-3', put, { members: 3, clients: 100, rate: 4_000 }, {}),
   watch('watch-1000-3', 100, 1, { throughput: 1.5, p99: 1 }),
   watch('watch-1000-stream-3', 100, 100, { throughput: 1.5, p99: 1 }),
-  watch('watch-10000-3', 1_000, 1, {}),
+  { ...watch('watch-1000-rate-3', 100, 1, { throughput: 0.99, p99: 1 }), rate: 1_000 },
+  watch('watch-10000-3', 1_000, 1, { p99Ms: 50 }),
+  hub('watch-memory-1', 1, memory(100_000, 1_000), { 'hub B/watcher': 1_024 }),
+  { ...hub('watch-million-1', 1, memory(1_000_000, 1_000), {}), byHand: true },
+  hub('watch-cache-1', 1, cache(1_000, 10_000), { 'storage reads': 0 }),
+  {
+    ...hub('watch-stalled-3', 3, stalled(500_000, 100, 10), {
+      'CPU/put with / without': 1.05,
+      'p99 with / without': 1.2,
+      'hub MB': 512,
+    }),
+    byHand: true,
+  },
   load('put-beside-list-3', put, { members: 3, clients: 100, rate: 500, keysBefore: FOR_LISTS, lists: true }, {}),
   load('put-16000-3', put, { members: 3, clients: 16_000 }, { against: { case: 'put-1000-3', throughput: 0.9 } }),
   load('admission-3', put, { members: 3, clients: 100, rate: 40_000, refusalsAllowed: true }, {}),
@@ -99,7 +128,10 @@ export const CASES: readonly BenchCase[] = [
 export function chosenCases(patterns: readonly string[]): BenchCase[] {
   const matches = ({ name }: BenchCase): boolean =>
     patterns.some((pattern) => (pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern));
-  const chosen = patterns.length === 0 ? CASES : CASES.filter(matches);
+  const chosen =
+    patterns.length === 0
+      ? CASES.filter(({ byHand }) => byHand !== true)
+      : CASES.filter((bench) => matches(bench) && (bench.byHand !== true || patterns.includes(bench.name)));
   const referred = new Set(chosen.map(({ target }) => target.against?.case));
   return CASES.filter((bench) => chosen.includes(bench) || referred.has(bench.name));
 }

@@ -59,6 +59,7 @@ async function runLoad(
   const times = { ports, warmUpMs: warmUpSeconds * 1_000, measureMs: seconds * 1_000, rate: rate ?? bench.rate };
   const revisions = await fill(ports[0] ?? 0, bench.keysBefore);
   cluster.sampleMemory(MEMORY_SAMPLE_MS);
+  if (bench.kind === 'hub') return { ...(await bench.run(cluster, phases)), timeline: [] };
   if (bench.kind === 'watch') return new WatchLoad({ ...bench, ...times }).run(phases);
   const load = new Load({ ...bench, ...times }, bench.requester, revisions);
   return bench.lists === true ? runBesideLists(load, bench, ports, phases) : load.run(phases);

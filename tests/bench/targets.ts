@@ -49,6 +49,10 @@ export function checksOf(
   const { target } = bench;
   const checks = [errorCheck(bench, hexad)];
   if (target.cpuMicros !== undefined) checks.push(atMost('CPU µs/op', hexad.cpuMicros, target.cpuMicros));
+  if (target.p99Ms !== undefined) checks.push(atMost('p99 ms', hexad.p99, target.p99Ms));
+  for (const [name, limit] of Object.entries(target.extra ?? {})) {
+    checks.push(atMost(name, hexad.extra[name] ?? Number.NaN, limit));
+  }
   if (target.against !== undefined) {
     const ratio = hexad.perSecond / (other(target.against.case)?.perSecond ?? Number.NaN);
     checks.push(atLeast(`throughput / ${target.against.case}`, ratio, target.against.throughput));
