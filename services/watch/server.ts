@@ -1,6 +1,6 @@
 import { type OpenedAttachment, openAttachment } from '../../libs/attachment';
 import { Errors } from '../../libs/errors';
-import { type EventSource, NatsMessenger } from '../../libs/event-bus';
+import { type EventSource, type Messenger, NatsMessenger } from '../../libs/event-bus';
 import { INTERNAL_MESSAGE_BYTES_MAX } from '../../libs/limits';
 import {
   formatAddress,
@@ -24,10 +24,10 @@ import { createStreamSource } from './stream-source';
 export async function startWatch(
   context: ProcessContext,
   overrides: Partial<WatchConfig> = {},
+  messenger: Messenger | undefined = openMessenger(context),
 ): Promise<RunningProcess> {
   const { config, logger } = context;
   const settings = { ...watchConfig(config), ...overrides };
-  const messenger = openMessenger(context);
   const opened = await openAttachment(config, messenger, logger);
   const { attachment } = opened;
   const channelOptions = { engine: config.rpcEngine, maxReceiveBytes: INTERNAL_MESSAGE_BYTES_MAX };
@@ -72,7 +72,7 @@ export async function startWatch(
   };
 }
 
-function openMessenger({ config, logger }: ProcessContext): NatsMessenger | undefined {
+function openMessenger({ config, logger }: ProcessContext): Messenger | undefined {
   if (config.eventBus === null) return undefined;
   try {
     return new NatsMessenger({ ...config.eventBus, name: `hexad watch ${config.name}` }, logger);
@@ -89,7 +89,7 @@ function watchMember({ config }: ProcessContext, { attachment }: OpenedAttachmen
 function openSource(
   context: ProcessContext,
   channel: Channel,
-  messenger: NatsMessenger | undefined,
+  messenger: Messenger | undefined,
   hub: Hub,
   onStorage: (batch: EventBatch) => void,
 ): EventSource {

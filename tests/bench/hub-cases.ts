@@ -132,7 +132,7 @@ export function memory(watchers: number, streams: number): HubRun {
     for (let at = 0; at < watchers; at += 1) {
       open[Math.floor(at / perStream)]?.watch(key(at));
       if (at === watchers / 2) {
-        await until('half of the watchers', () => total(open, 'created') === at + 1);
+        await until('half of the watchers', () => total(open, 'created') === at + 2);
         await delay(3_000);
         before = anonymousKb(hubPid(cluster));
       }
