@@ -34,6 +34,8 @@ export interface Cursor {
 /** Writes of one commit, all handed over in one turn of the event loop. Byte arrays belong to the engine until it is done. */
 export interface Batch {
   put(table: Table, key: Uint8Array, value: Uint8Array): void;
+  /** A put of a key that sorts after every key that the table has ever had: pages are filled to the brim. */
+  append(table: Table, key: Uint8Array, value: Uint8Array): void;
   /** No error if the row is missing. */
   delete(table: Table, key: Uint8Array): void;
   /** Resolves when durable. One commit at a time. */

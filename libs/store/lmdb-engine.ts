@@ -37,7 +37,7 @@ const keyEncoder = {
   },
 };
 
-type Rows = Database<Uint8Array, Uint8Array>;
+type Rows = Omit<Database<Uint8Array, Uint8Array>, 'put'>;
 interface Row {
   readonly key: Uint8Array;
   readonly value: Uint8Array;
@@ -46,6 +46,7 @@ interface Row {
 interface Untyped {
   /** Bytes of the value that was read last. */
   readonly lastSize: number;
+  put(key: Uint8Array, value: Uint8Array, options?: { readonly append: boolean }): Promise<boolean>;
 }
 interface UntypedOptions extends RootDatabaseOptionsWithPath {
   readonly safeRestore: boolean;
@@ -85,7 +86,7 @@ export class LmdbEngine implements Engine {
     };
     this.root = open<Uint8Array, Uint8Array>(options);
     this.tables = TABLE_NAMES.map(
-      (name) => this.root.openDB<Uint8Array, Uint8Array>({ name, ...rows }) as Rows & Untyped,
+      (name) => this.root.openDB<Uint8Array, Uint8Array>({ name, ...rows }) as unknown as Rows & Untyped,
     );
   }
 
@@ -110,6 +111,7 @@ export class LmdbEngine implements Engine {
     };
     return {
       put: (table, key, value) => add(this.rows(table).put(key, value)),
+      append: (table, key, value) => add(this.rows(table).put(key, value, { append: true })),
       delete: (table, key) => add(this.rows(table).remove(key)),
       commit: async () => {
         try {
@@ -119,6 +121,11 @@ export class LmdbEngine implements Engine {
         }
       },
     };
+  }
+
+  /** Reads from here on see what other threads have committed by now. Of its own commits an engine knows by itself. */
+  renew(): void {
+    this.root.resetReadTxn();
   }
 
   sizes(): EngineSizes {

@@ -32,6 +32,8 @@ export const limits = {
   backupSliceMs: 4,
   backupReadBytes: 128 * 1024,
   backupStallMs: 60_000,
+  /** Speed of a defragmentation while entries are applied. */
+  defragmentBytesPerSecond: 20 * 1024 * 1024,
   /** Rows a slice of physical compaction reads. */
   compactionSliceRows: 256,
   eventHeartbeatMs: 100,

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { Store } from '../../libs/mvcc';
 import type { Logger } from '../../libs/process';
 import type { Channel, Handlers } from '../../libs/rpc';
@@ -12,6 +13,7 @@ import { Compactor } from './compactor';
 import type { StorageConfig } from './config';
 import { CopyInServer } from './copy/copy-in';
 import { CopyOutServer } from './copy/copy-out';
+import { Defragmenter } from './defragmenter';
 import { EventsFeed } from './feeds/events';
 import { StateFeed } from './feeds/feed';
 import { HistoryServer } from './feeds/history';
@@ -60,6 +62,7 @@ export class Storage {
   private readonly raft: RaftLink;
   private readonly own: OwnProposals;
   private readonly copyIn: CopyInServer;
+  private readonly defragmenter: Defragmenter;
   private isEmpty: boolean;
   /** Raft's commit when we first met: what must be applied before anything is served. */
   private openAt: number | undefined;
@@ -91,8 +94,26 @@ export class Storage {
     const history = new HistoryServer(store, identity, this.gate);
     const copyOut = new CopyOutServer(store, identity, options.logger);
     const { storeDir } = config;
-    this.copyIn = new CopyInServer({ storeDir, identity, store, logger: options.logger, restart: options.restart });
+    this.defragmenter = new Defragmenter({
+      store,
+      storeDir,
+      workerFile: join(__dirname, 'copy-worker.js'),
+      gate: this.gate,
+      logger,
+      fatal,
+      isReplaced: () => this.copyIn.isActive,
+      onNoSpace: () => undefined,
+    });
+    this.copyIn = new CopyInServer({
+      storeDir,
+      identity,
+      store,
+      logger,
+      makeWay: () => this.defragmenter.giveUp("a copy of another member's store takes its place"),
+      restart: options.restart,
+    });
     this.handlers = {
+      unary: { [STORAGE_PATHS.Defragment]: (call) => this.defragmenter.serve(call) },
       stream: {
         [STORAGE_PATHS.Read]: this.reads.handler,
         [STORAGE_PATHS.Results]: (call) => this.results.serve(call),
@@ -123,6 +144,7 @@ export class Storage {
     this.copyIn.close();
     clearInterval(this.durabilityTimer);
     this.loop.reset();
+    await this.defragmenter.close();
     await this.options.store.close();
     this.options.attempts.close();
   }
