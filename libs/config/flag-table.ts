@@ -215,6 +215,7 @@ const HIDDEN: readonly Row[] = [
 ];
 
 const OWN: readonly Row[] = [
+  ['auto-disarm', 'bool', 'false', 'used', 'Clear the NOSPACE alarm when use falls below 85 % of the quota.'],
   ['event-bus', 'string', 'grpc', 'used', "How storage feeds watch hubs: 'grpc' (NATS comes with the watch tier)."],
   ['rpc-engine', 'string', 'native', 'used', "gRPC engine: 'native' or 'grpc-js'."],
   [

@@ -43,8 +43,12 @@ export interface Batch {
 }
 
 export interface EngineSizes {
+  /** Bytes of the file. */
   readonly file: number;
+  /** Bytes of it that hold data. */
   readonly inUse: number;
+  /** The same without Latest and Long, whose rows are in History too. */
+  readonly counted: number;
 }
 
 export interface Engine {

@@ -137,7 +137,7 @@ class SimulatedEngine implements Engine {
   sizes(): EngineSizes {
     let inUse = 0;
     for (const rows of this.tables) for (const row of rows) inUse += row.key.length + row.value.length;
-    return { file: inUse, inUse };
+    return { file: inUse, inUse, counted: inUse };
   }
 
   close(): Promise<void> {

@@ -215,6 +215,8 @@ export interface StoreSizes {
   readonly file: number;
   /** Bytes of it that hold data. */
   readonly inUse: number;
+  /** Bytes that count for a quota: a value that is stored twice counts once. */
+  readonly counted: number;
   /** Bytes of changes that are visible and not yet durable. */
   readonly overlay: number;
 }

@@ -1,7 +1,7 @@
 import { rmSync, statfsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { EngineSizes, Store, StoreMove } from '../mvcc';
+import type { Engine, EngineSizes, Store, StoreMove } from '../mvcc';
 import { syncDirectory, syncFile } from '../process';
 import {
   beginGeneration,
@@ -20,6 +20,8 @@ export interface DefragmentOptions {
   readonly storeDir: string;
   /** A script that calls `runRowMover`. */
   readonly workerFile: string;
+  /** Opens the new file as the old one is open. */
+  readonly openEngine: (file: string) => Engine;
   /** Gives up at the next slice. */
   readonly signal: AbortSignal;
   /** Lets others have their turn after a slice of so many bytes. */
@@ -49,7 +51,7 @@ export async function defragment(options: DefragmentOptions): Promise<void> {
       options.signal.throwIfAborted();
       await options.pause(bytes);
     });
-    await takeOver(move, storeDir, name);
+    await takeOver(move, options, name);
   } catch (error) {
     if (error instanceof UncertainSwitchError) throw error;
     move.close();
@@ -93,8 +95,8 @@ export async function defragmentOffline(storeDir: string): Promise<{ before: Eng
   return sizes;
 }
 
-async function takeOver(move: StoreMove, storeDir: string, name: string): Promise<void> {
-  const engine = new LmdbEngine(join(storeDir, name, 'db'));
+async function takeOver(move: StoreMove, { storeDir, openEngine }: DefragmentOptions, name: string): Promise<void> {
+  const engine = openEngine(join(storeDir, name, 'db'));
   try {
     move.check(engine);
     await switchGeneration(storeDir, name);

@@ -13,4 +13,5 @@ export {
   UncertainSwitchError,
 } from './generations';
 export { runRowMover } from './row-mover';
-export { NoSpaceError, noSpaceError } from './no-space';
+export { isNoSpace, NoSpaceError, noSpaceError } from './no-space';
+export type { Patience } from './patient-batch';

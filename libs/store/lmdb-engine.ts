@@ -9,8 +9,9 @@ import {
   type ScanRange,
   Slab,
   TABLES,
-  type Table,
+  Table,
 } from '../mvcc';
+import { type Patience, PatientBatch } from './patient-batch';
 
 const PAGE_BYTES = 8192;
 /** Address space, not memory. lmdb-js keeps every outgrown map until it closes, so the first should last. */
@@ -70,7 +71,11 @@ export class LmdbEngine implements Engine {
   private readonly tables: readonly (Rows & Untyped)[];
   private readonly file: string;
 
-  constructor(file: string) {
+  /** `patience`: what to do when the disk is full; without it a commit that finds no space fails. */
+  constructor(
+    file: string,
+    private readonly patience?: Patience,
+  ) {
     this.file = file;
     const rows = { encoder: valueEncoder, keyEncoder } as const;
     const options: UntypedOptions = {
@@ -102,6 +107,11 @@ export class LmdbEngine implements Engine {
   }
 
   batch(): Batch {
+    const { patience } = this;
+    return patience === undefined ? this.plainBatch() : new PatientBatch(() => this.plainBatch(), patience);
+  }
+
+  private plainBatch(): Batch {
     let last: Promise<boolean> | undefined;
     const add = (written: Promise<boolean>): void => {
       if (written === last) return;
@@ -130,9 +140,11 @@ export class LmdbEngine implements Engine {
 
   sizes(): EngineSizes {
     const file = statSync(this.file).size;
-    let pages = 0;
-    for (const rows of this.tables) pages += pagesOf(rows.getStats() as PageCounts);
-    return { file, inUse: Math.min(file, pages * PAGE_BYTES) };
+    const pages = this.tables.map((rows) => pagesOf(rows.getStats() as PageCounts));
+    const bytes = (of: readonly number[]): number =>
+      Math.min(file, of.reduce((sum, count) => sum + count, 0) * PAGE_BYTES);
+    const once = pages.filter((_, at) => at !== Table.Latest && at !== Table.Long);
+    return { file, inUse: bytes(pages), counted: bytes(once) };
   }
 
   async close(): Promise<void> {

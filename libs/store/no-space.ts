@@ -29,3 +29,8 @@ function isFull(directory: string): boolean {
     return false;
   }
 }
+
+/** Whether the disk that `directory` is on had no room for what failed. */
+export function isNoSpace(error: unknown, directory: string): boolean {
+  return noSpaceError(error, directory) instanceof NoSpaceError;
+}

@@ -1,5 +1,5 @@
 import { Errors, GrpcCode, type RpcError } from '../../libs/errors';
-import type { Store } from '../../libs/mvcc';
+import type { Engine, Store } from '../../libs/mvcc';
 import type { Logger } from '../../libs/process';
 import type { UnaryCall } from '../../libs/rpc';
 import { defragment, NoSpaceError, UncertainSwitchError } from '../../libs/store';
@@ -16,8 +16,7 @@ export interface DefragmenterOptions {
   readonly fatal: (error: unknown) => never;
   /** Another member's copy is taking the store's place. */
   readonly isReplaced: () => boolean;
-  /** The disk was full. */
-  readonly onNoSpace: () => void;
+  readonly openEngine: (file: string) => Engine;
 }
 
 const NO_BYTES = new Uint8Array(0);
@@ -58,7 +57,7 @@ export class Defragmenter {
   }
 
   private async run(): Promise<RpcError | undefined> {
-    const { store, storeDir, workerFile, logger } = this.options;
+    const { store, storeDir, workerFile, openEngine, logger } = this.options;
     this.attempt = new AbortController();
     const { signal } = this.attempt;
     const pace = new Pace(limits.defragmentBytesPerSecond, () => store.applied.index);
@@ -66,7 +65,7 @@ export class Defragmenter {
     const began = performance.now();
     logger.info({ ...sizesOf(before) }, 'starting to defragment');
     try {
-      await defragment({ store, storeDir, workerFile, signal, pause: (bytes) => pace.step(bytes) });
+      await defragment({ store, storeDir, workerFile, openEngine, signal, pause: (bytes) => pace.step(bytes) });
       const seconds = (performance.now() - began) / 1_000;
       logger.info({ ...sizesOf(store.sizes()), before: before.file, seconds }, 'finished defragmenting');
       return undefined;
@@ -78,15 +77,11 @@ export class Defragmenter {
   }
 
   private failed(error: unknown): RpcError {
-    const { logger, fatal, onNoSpace } = this.options;
+    const { logger, fatal } = this.options;
     if (error instanceof UncertainSwitchError) fatal(error);
     const message = `etcdserver: defragmentation failed: ${error instanceof Error ? error.message : String(error)}`;
     logger.error({ error: String(error) }, 'failed to defragment');
-    if (error instanceof NoSpaceError) {
-      onNoSpace();
-      return { code: GrpcCode.ResourceExhausted, message };
-    }
-    return { code: GrpcCode.Internal, message };
+    return { code: error instanceof NoSpaceError ? GrpcCode.ResourceExhausted : GrpcCode.Internal, message };
   }
 }
 

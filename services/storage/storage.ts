@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { Store } from '../../libs/mvcc';
 import type { Logger } from '../../libs/process';
 import type { Channel, Handlers } from '../../libs/rpc';
+import { LmdbEngine } from '../../libs/store';
 import type { Tracing } from '../../libs/telemetry';
 import { type LogEntry, STORAGE_PATHS, type StoreSnapshot } from '../../proto/gen/hexad';
 import { ApplyLoop } from './apply/apply-loop';
@@ -24,6 +25,8 @@ import { limits } from './limits';
 import { Outputs } from './outputs';
 import { OwnProposals } from './own-proposals';
 import { RaftLink } from './raft-link';
+import { Space } from './space';
+import type { StoreDisk } from './store-disk';
 import { createReadMethods } from './reads/methods';
 import { ReadServer } from './reads/read-server';
 import { tracedMethods } from './reads/traced';
@@ -44,6 +47,8 @@ export interface StorageOptions {
   /** The store came from another member, and raft has not said that it knows; `clearInstalled` notes that it does. */
   readonly installed: StoreSnapshot | undefined;
   readonly clearInstalled: () => void;
+  /** Undefined: it is never full. */
+  readonly disk?: StoreDisk;
   /** Ends the process, to begin anew with another store. */
   readonly restart: (reason: string) => void;
 }
@@ -67,14 +72,18 @@ export class Storage {
   /** Raft's commit when we first met: what must be applied before anything is served. */
   private openAt: number | undefined;
   private readonly durabilityTimer: NodeJS.Timeout;
-  private appliedBytes = 0;
-  private overQuota = false;
-  private quotaCheckDue = 0;
+  private readonly space: Space;
 
   constructor(private readonly options: StorageOptions) {
     const { config, store, logger, tracing, fatal } = options;
     const { identity } = config;
     const headers = new ResponseHeaders(identity);
+    this.space = new Space({
+      store,
+      quotaBytes: config.quotaBytes,
+      isDiskFull: () => options.disk?.isFull === true,
+      logger,
+    });
     this.isEmpty = storedIdentity(store) === undefined;
     this.state = openState(store);
     this.events = new EventsFeed(store, identity, this.gate);
@@ -102,7 +111,7 @@ export class Storage {
       logger,
       fatal,
       isReplaced: () => this.copyIn.isActive,
-      onNoSpace: () => undefined,
+      openEngine: options.disk?.openEngine ?? ((file) => new LmdbEngine(file)),
     });
     this.copyIn = new CopyInServer({
       storeDir,
@@ -126,13 +135,13 @@ export class Storage {
       },
     };
     this.loop = this.createLoop(new StateMachine(this.state, headers, this.outputs, tracing));
-    this.measureSpace();
     this.raft = this.createRaftLink();
     this.own = this.createOwnProposals();
     // Commits follow the answers by a timer of the store's own; raft learns of them a little later still.
     this.durabilityTimer = setInterval(() => this.raft.acknowledge(), limits.durabilityReportMs);
     this.durabilityTimer.unref();
     if (store.isCompacting) this.compactor.start();
+    if (options.disk !== undefined) options.disk.onChange = () => this.own.reconsider();
   }
 
   /** Takes no more entries and makes everything durable. */
@@ -194,7 +203,8 @@ export class Storage {
       origin: config.origin,
       name: config.name,
       clientUrls: config.clientUrls,
-      isOverQuota: () => this.isOverQuota(),
+      space: this.space,
+      autoDisarm: config.autoDisarm,
       compaction: compactionPolicy(config.compaction.mode, config.compaction.retention, performance.now()),
     });
   }
@@ -217,8 +227,7 @@ export class Storage {
     this.reads.afterApply();
     this.raft.acknowledgeMuch();
     this.raft.relieve();
-    this.appliedBytes += bytes;
-    if (this.appliedBytes >= this.quotaCheckDue) this.measureSpace();
+    this.space.applied(bytes);
     this.own.reconsider();
   }
 
@@ -226,19 +235,5 @@ export class Storage {
     if (this.gate.isOpen || this.openAt === undefined || this.options.store.applied.index < this.openAt) return;
     this.options.logger.info({ index: this.openAt, revision: this.options.store.revision }, 'storage serves');
     this.gate.open();
-  }
-
-  /** Measured again while it is so: space may have been made since. */
-  private isOverQuota(): boolean {
-    if (this.overQuota) this.measureSpace();
-    return this.overQuota;
-  }
-
-  private measureSpace(): void {
-    this.quotaCheckDue = this.appliedBytes + limits.quotaCheckBytes;
-    const { quotaBytes } = this.options.config;
-    if (quotaBytes === 0) return;
-    const { inUse, overlay } = this.options.store.sizes();
-    this.overQuota = inUse + overlay >= quotaBytes;
   }
 }

@@ -2,6 +2,7 @@ import { mkdirSync, writeSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { defragment } from '../defragment';
 import { currentGeneration, removeOtherGenerations } from '../generations';
+import { LmdbEngine } from '../lmdb-engine';
 import { openStore } from '../open-store';
 
 /** Writes entries as crash.test.ts describes until it is killed; with `defragmenting`, in one file after the other. */
@@ -50,8 +51,9 @@ turn();
 async function keepDefragmenting(storeDir: string): Promise<void> {
   const workerFile = resolve(__dirname, '../../../dist/services/storage/copy-worker.js');
   const { signal } = new AbortController();
+  const openEngine = (file: string): LmdbEngine => new LmdbEngine(file);
   for (let count = 1; ; count++) {
-    await defragment({ store, storeDir, workerFile, signal, pause: () => Promise.resolve() });
+    await defragment({ store, storeDir, workerFile, openEngine, signal, pause: () => Promise.resolve() });
     writeSync(1, `defragmented ${count}\n`);
   }
 }
