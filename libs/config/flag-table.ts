@@ -261,6 +261,7 @@ const OWN: readonly Row[] = [
     'used',
     'End watches whose user may no longer read their range (etcd checks at creation only).',
   ],
+  ['auto-disarm', 'bool', 'false', 'used', 'Clear the NOSPACE alarm when use falls below 85 % of the quota.'],
   ['rpc-engine', 'string', 'native', 'used', "gRPC engine: 'native' or 'grpc-js'."],
   [
     'run-dir',

@@ -84,6 +84,7 @@ export function memberConfig(values: FlagValues): MemberConfig {
       maxConcurrentStreams: v.int('max-concurrent-streams'),
       maxLearners: v.int('max-learners'),
       quotaBackendBytes: quota === 0 ? DEFAULT_QUOTA : quota,
+      autoDisarm: v.bool('auto-disarm'),
       snapshotCount: v.int('snapshot-count'),
       snapshotCatchupEntries: v.int('snapshot-catchup-entries'),
       compactionBatchLimit: v.int('compaction-batch-limit'),

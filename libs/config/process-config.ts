@@ -122,6 +122,8 @@ export interface ProcessConfig {
     readonly maxLearners: number;
     /** Bytes; negative: no quota. */
     readonly quotaBackendBytes: number;
+    /** The NOSPACE alarm clears itself when there is room again. */
+    readonly autoDisarm: boolean;
     readonly snapshotCount: number;
     readonly snapshotCatchupEntries: number;
     readonly compactionBatchLimit: number;

@@ -13,7 +13,7 @@ export { readCertificate, readPem } from './certificate';
 export { useInternalTls } from './internal-tls';
 export { parseAddress, formatAddress } from './address';
 export { healthHandlers } from './health';
-export { renameDurably, syncDirectory, writeDurably } from './durable-file';
+export { renameDurably, syncDirectory, writeDurably, writeDurablyLater } from './durable-file';
 export { syncFile } from './sync-file';
 export {
   type ChildLine,

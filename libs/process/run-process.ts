@@ -91,6 +91,14 @@ function parentGone(): never {
   process.exit(EXIT_FATAL);
 }
 
+/**
+ * lmdb-js rejects promises of its own beside the one that a failed commit's caller awaits; they carry the same `commitError`,
+ * and the caller decides what becomes of it.
+ */
+function isFollowUp(reason: unknown): boolean {
+  return reason instanceof Error && 'commitError' in reason;
+}
+
 async function host(
   name: ProcessName,
   config: ProcessConfig,
@@ -118,7 +126,9 @@ async function host(
     process.exit(supervised ? EXIT_REMOVED : 0);
   };
   process.on('uncaughtException', fatal);
-  process.on('unhandledRejection', fatal);
+  process.on('unhandledRejection', (reason) => {
+    if (!isFollowUp(reason)) fatal(reason);
+  });
   try {
     if (!supervised) await hostFailpointsAlone(name, logger);
     else if (config.failpoints !== undefined) {

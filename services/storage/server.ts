@@ -19,8 +19,10 @@ import type { StoreSnapshot } from '../../proto/gen/hexad';
 import { ApplyAttempts } from './apply/attempts';
 import { type StorageConfig, storageConfig } from './config';
 import { clearInstalled, readInstalled } from './copy/installed';
+import { limits } from './limits';
 import { storedIdentity } from './state/state';
 import { Storage } from './storage';
+import { StoreDisk } from './store-disk';
 
 const beforeOpenSnapshot = failpoint('applyBeforeOpenSnapshot');
 const afterOpenSnapshot = failpoint('applyAfterOpenSnapshot');
@@ -32,7 +34,7 @@ export async function startStorage(context: DataProcessContext): Promise<Running
   const settings = storageConfig(config);
   mkdirSync(settings.storeDir, { recursive: true, mode: 0o700 });
   const unlock = await lockDirectory(settings.storeDir);
-  const { store, generation, installed } = openChecked(settings, fatal);
+  const { store, generation, installed, disk } = openChecked(settings, fatal, context);
   const tracing = startTracing(config);
   const channelOptions = { engine: config.rpcEngine, maxReceiveBytes: INTERNAL_MESSAGE_BYTES_MAX };
   const raft = parseAddress(config.addresses.raft);
@@ -53,14 +55,20 @@ export async function startStorage(context: DataProcessContext): Promise<Running
     installed,
     clearInstalled: () => clearInstalled(generation),
     restart: (reason) => context.restart(reason),
+    disk,
   });
   const server = createServer({ engine: config.rpcEngine, maxReceiveBytes: INTERNAL_MESSAGE_BYTES_MAX });
   server.addHandlers(storage.handlers);
   server.addHandlers(healthHandlers());
   const address = await server.listen(parseAddress(config.addresses.storage));
+  // Not before there is something to serve: it is eight megabytes of writing.
+  const reserving = setInterval(() => void disk.reserve(), limits.diskReserveCheckMs);
+  reserving.unref();
   return {
     address: formatAddress(address),
     shutdown: async () => {
+      clearInterval(reserving);
+      disk.close();
       await storage.close();
       await bus?.close();
       deliver.close();
@@ -77,15 +85,25 @@ function wallMicros(): number {
 }
 
 /** A store that can't be used is the end of the start, in one line; a restart would not mend it. */
-function openChecked(settings: StorageConfig, fatal: (error: unknown) => never): Opened {
+function openChecked(
+  settings: StorageConfig,
+  fatal: (error: unknown) => never,
+  { logger }: Pick<DataProcessContext, 'logger'>,
+): Opened {
   const { storeDir } = settings;
+  const disk = new StoreDisk(storeDir, logger);
   let opened: Opened;
   try {
     removeOtherGenerations(storeDir);
     const generation = currentGeneration(storeDir);
     const installed = readInstalled(generation);
     if (installed !== undefined) beforeOpenSnapshot.reach();
-    opened = { generation, installed, store: openStore({ directory: generation, onFatal: fatal }) };
+    opened = {
+      generation,
+      installed,
+      disk,
+      store: openStore({ directory: generation, onFatal: fatal, patience: disk.patience }),
+    };
     if (installed !== undefined) afterOpenSnapshot.reach();
   } catch (error) {
     if (!(error instanceof CorruptionError) && !(error instanceof NewerFormatError)) throw error;
@@ -104,6 +122,7 @@ function openChecked(settings: StorageConfig, fatal: (error: unknown) => never):
 
 interface Opened {
   readonly store: Store;
+  readonly disk: StoreDisk;
   /** The directory that it lies in. */
   readonly generation: string;
   /** It came from another member, and raft has not said that it knows. */

@@ -1,6 +1,8 @@
+import { join } from 'node:path';
 import type { Store } from '../../libs/mvcc';
 import type { Logger } from '../../libs/process';
 import type { Channel, Handlers } from '../../libs/rpc';
+import { LmdbEngine } from '../../libs/store';
 import type { Tracing } from '../../libs/telemetry';
 import { type LogEntry, STORAGE_PATHS, type StoreSnapshot } from '../../proto/gen/hexad';
 import { ApplyLoop } from './apply/apply-loop';
@@ -12,6 +14,7 @@ import { Compactor } from './compactor';
 import type { StorageConfig } from './config';
 import { CopyInServer } from './copy/copy-in';
 import { CopyOutServer } from './copy/copy-out';
+import { Defragmenter } from './defragmenter';
 import { type EventBus, EventsFeed } from './feeds/events';
 import { StateFeed } from './feeds/feed';
 import { HistoryServer } from './feeds/history';
@@ -22,6 +25,8 @@ import { limits } from './limits';
 import { Outputs } from './outputs';
 import { OwnProposals } from './own-proposals';
 import { RaftLink } from './raft-link';
+import { Space } from './space';
+import type { StoreDisk } from './store-disk';
 import { createReadMethods } from './reads/methods';
 import { ReadServer } from './reads/read-server';
 import { tracedMethods } from './reads/traced';
@@ -46,6 +51,8 @@ export interface StorageOptions {
   readonly bus?: EventBus | undefined;
   /** Microseconds since the epoch, for the age of events. */
   readonly wallMicros?: () => number;
+  /** Undefined: it is never full. */
+  readonly disk?: StoreDisk;
   /** Ends the process, to begin anew with another store. */
   readonly restart: (reason: string) => void;
 }
@@ -64,18 +71,23 @@ export class Storage {
   private readonly raft: RaftLink;
   private readonly own: OwnProposals;
   private readonly copyIn: CopyInServer;
+  private readonly defragmenter: Defragmenter;
   private isEmpty: boolean;
   /** Raft's commit when we first met: what must be applied before anything is served. */
   private openAt: number | undefined;
   private readonly durabilityTimer: NodeJS.Timeout;
-  private appliedBytes = 0;
-  private overQuota = false;
-  private quotaCheckDue = 0;
+  private readonly space: Space;
 
   constructor(private readonly options: StorageOptions) {
     const { config, store, logger, tracing, fatal } = options;
     const { identity } = config;
     const headers = new ResponseHeaders(identity);
+    this.space = new Space({
+      store,
+      quotaBytes: config.quotaBytes,
+      isDiskFull: () => options.disk?.isFull === true,
+      logger,
+    });
     this.isEmpty = storedIdentity(store) === undefined;
     this.state = openState(store);
     const { bus, wallMicros } = options;
@@ -96,8 +108,26 @@ export class Storage {
     const history = new HistoryServer(store, identity, this.gate);
     const copyOut = new CopyOutServer(store, identity, options.logger);
     const { storeDir } = config;
-    this.copyIn = new CopyInServer({ storeDir, identity, store, logger: options.logger, restart: options.restart });
+    this.defragmenter = new Defragmenter({
+      store,
+      storeDir,
+      workerFile: join(__dirname, 'copy-worker.js'),
+      gate: this.gate,
+      logger,
+      fatal,
+      isReplaced: () => this.copyIn.isActive,
+      openEngine: options.disk?.openEngine ?? ((file) => new LmdbEngine(file)),
+    });
+    this.copyIn = new CopyInServer({
+      storeDir,
+      identity,
+      store,
+      logger,
+      makeWay: () => this.defragmenter.giveUp("a copy of another member's store takes its place"),
+      restart: options.restart,
+    });
     this.handlers = {
+      unary: { [STORAGE_PATHS.Defragment]: (call) => this.defragmenter.serve(call) },
       stream: {
         [STORAGE_PATHS.Read]: this.reads.handler,
         [STORAGE_PATHS.Results]: (call) => this.results.serve(call),
@@ -110,13 +140,13 @@ export class Storage {
       },
     };
     this.loop = this.createLoop(new StateMachine(this.state, headers, this.outputs, tracing));
-    this.measureSpace();
     this.raft = this.createRaftLink();
     this.own = this.createOwnProposals();
     // Commits follow the answers by a timer of the store's own; raft learns of them a little later still.
     this.durabilityTimer = setInterval(() => this.raft.acknowledge(), limits.durabilityReportMs);
     this.durabilityTimer.unref();
     if (store.isCompacting) this.compactor.start();
+    if (options.disk !== undefined) options.disk.onChange = () => this.own.reconsider();
   }
 
   /** Takes no more entries and makes everything durable. */
@@ -128,6 +158,7 @@ export class Storage {
     this.copyIn.close();
     clearInterval(this.durabilityTimer);
     this.loop.reset();
+    await this.defragmenter.close();
     await this.options.store.close();
     this.options.attempts.close();
   }
@@ -177,7 +208,8 @@ export class Storage {
       origin: config.origin,
       name: config.name,
       clientUrls: config.clientUrls,
-      isOverQuota: () => this.isOverQuota(),
+      space: this.space,
+      autoDisarm: config.autoDisarm,
       compaction: compactionPolicy(config.compaction.mode, config.compaction.retention, performance.now()),
     });
   }
@@ -200,8 +232,7 @@ export class Storage {
     this.reads.afterApply();
     this.raft.acknowledgeMuch();
     this.raft.relieve();
-    this.appliedBytes += bytes;
-    if (this.appliedBytes >= this.quotaCheckDue) this.measureSpace();
+    this.space.applied(bytes);
     this.own.reconsider();
   }
 
@@ -209,19 +240,5 @@ export class Storage {
     if (this.gate.isOpen || this.openAt === undefined || this.options.store.applied.index < this.openAt) return;
     this.options.logger.info({ index: this.openAt, revision: this.options.store.revision }, 'storage serves');
     this.gate.open();
-  }
-
-  /** Measured again while it is so: space may have been made since. */
-  private isOverQuota(): boolean {
-    if (this.overQuota) this.measureSpace();
-    return this.overQuota;
-  }
-
-  private measureSpace(): void {
-    this.quotaCheckDue = this.appliedBytes + limits.quotaCheckBytes;
-    const { quotaBytes } = this.options.config;
-    if (quotaBytes === 0) return;
-    const { inUse, overlay } = this.options.store.sizes();
-    this.overQuota = inUse + overlay >= quotaBytes;
   }
 }

@@ -1,3 +1,4 @@
+import { type Beside, compaction, defragmentations, lists, wholeReads } from './beside';
 import { cache, type HubRun, memory, stalled } from './hub-cases';
 import { KEYS } from './keys';
 import {
@@ -24,6 +25,8 @@ export interface Target {
   readonly cpuMicros?: number;
   /** Operations per second against another case on Hexad: at least. Needs no etcd. */
   readonly against?: { readonly case: string; readonly throughput: number };
+  /** p99 against that of the same load without what goes on beside it: at most. Needs no etcd. */
+  readonly p99OfNormal?: number;
 }
 
 interface CaseBase {
@@ -43,8 +46,12 @@ export interface LoadCase extends CaseBase {
   readonly clients: number;
   readonly connections: number;
   readonly requester: RequesterOf;
-  /** Lists of all keys run beside the load, one after the other. */
-  readonly lists?: boolean;
+  /** Goes on beside the load while it is measured; the same load without it is measured before. */
+  readonly beside?: Beside;
+  /** Bytes of the values of the keys written before; without it those of all cases. */
+  readonly valueBytes?: number;
+  /** Keys written before are overwritten so many times, one put a revision. */
+  readonly overwrites?: number;
   /** Refusals, and requests not even sent because too many are under way, are what the case is about, not errors. */
   readonly refusalsAllowed?: boolean;
 }
@@ -71,7 +78,9 @@ interface LoadShape {
   readonly clients: number;
   readonly keysBefore?: number;
   readonly rate?: number;
-  readonly lists?: boolean;
+  readonly beside?: Beside;
+  readonly valueBytes?: number;
+  readonly overwrites?: number;
   readonly refusalsAllowed?: boolean;
 }
 
@@ -89,6 +98,8 @@ function hub(name: string, members: number, run: HubRun, extra: Readonly<Record<
 
 const READS = { members: 3, clients: 1_000, keysBefore: KEYS };
 const ONE_READER = { ...READS, clients: 1 };
+
+const DISTURBED = { members: 1, clients: 100, rate: 1_000 };
 
 /** In the order in which they run. A name ends with the number of members. */
 export const CASES: readonly BenchCase[] = [
@@ -119,7 +130,25 @@ export const CASES: readonly BenchCase[] = [
     }),
     byHand: true,
   },
-  load('put-beside-list-3', put, { members: 3, clients: 100, rate: 500, keysBefore: FOR_LISTS, lists: true }, {}),
+  load('put-beside-list-3', put, { members: 3, clients: 100, rate: 500, keysBefore: FOR_LISTS, beside: lists }, {}),
+  load(
+    'put-beside-defragmentation-1',
+    put,
+    { ...DISTURBED, keysBefore: 600_000, beside: defragmentations },
+    { p99OfNormal: 2 },
+  ),
+  load(
+    'put-beside-compaction-1',
+    put,
+    { ...DISTURBED, keysBefore: KEYS, overwrites: 10 * KEYS, beside: compaction },
+    { p99OfNormal: 2 },
+  ),
+  load(
+    'range-beside-large-read-1',
+    linearizableRange,
+    { ...DISTURBED, keysBefore: 1_000_000, valueBytes: 1_000, beside: wholeReads },
+    { p99OfNormal: 2 },
+  ),
   load('put-16000-3', put, { members: 3, clients: 16_000 }, { against: { case: 'put-1000-3', throughput: 0.9 } }),
   load('admission-3', put, { members: 3, clients: 100, rate: 40_000, refusalsAllowed: true }, {}),
 ];

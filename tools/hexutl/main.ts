@@ -1,6 +1,7 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { ConfigError } from '../../libs/config';
 import { type CertificateOptions, makeCertificates } from './certificates';
+import { defragmentDirectory } from './defrag';
 import { ExitCode, Failure } from './failure';
 import { snapshotHashKv, snapshotStatus } from './inspect';
 import { checkFormat, printHashKv, printStatus } from './printers';
@@ -11,8 +12,6 @@ interface Global {
   readonly writeOut: string;
 }
 
-const NO_DEFRAG =
-  'a store of Hexad is not defragmented offline: the space of compacted revisions is used again while the member runs';
 const NO_MIGRATION =
   'a data directory of Hexad has no storage version of etcd to migrate: take a snapshot of the running member (etcdctl snapshot save), which every etcd from 3.4 on can restore';
 
@@ -32,9 +31,9 @@ function createProgram(): Command {
       const { writeOut } = formatOf(program);
       say(printHashKv(await snapshotHashKv(path, rev), writeOut));
     });
-  child('defrag', 'Not needed')
-    .option('--data-dir <dir>', 'data directory')
-    .action(() => refuse(NO_DEFRAG));
+  child('defrag', 'Defragments the storage of a member that does not run')
+    .requiredOption('--data-dir <dir>', 'data directory')
+    .action(({ dataDir }: { dataDir: string }) => defragmentDirectory(dataDir));
   child('migrate', 'Not needed')
     .option('--data-dir <dir>', 'data directory')
     .option('--target-version <version>', 'X.Y')

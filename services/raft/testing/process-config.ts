@@ -74,6 +74,7 @@ export function testConfig(
       maxConcurrentStreams: 1000,
       maxLearners: 1,
       quotaBackendBytes: 0,
+      autoDisarm: false,
       snapshotCount: 10_000,
       snapshotCatchupEntries: 5_000,
       compactionBatchLimit: 1000,

@@ -35,6 +35,8 @@ export interface CopyInOptions {
   /** The store in use, which serves until the copy takes its place. */
   readonly store: Store;
   readonly logger: Logger;
+  /** Resolves when nobody else works on another generation of the store. */
+  readonly makeWay: () => Promise<void>;
   /** Ends the process, to begin anew with the copy. */
   readonly restart: (reason: string) => void;
 }
@@ -52,6 +54,11 @@ export class CopyInServer {
     this.current = copy;
   }
 
+  /** A copy is under way. */
+  get isActive(): boolean {
+    return this.current?.isOver === false;
+  }
+
   close(): void {
     this.current?.abort('the process stops');
   }
@@ -63,6 +70,7 @@ class IncomingCopy {
   private waitingBytes = 0;
   private wake: () => void = () => undefined;
   private failure: Error | undefined;
+  isOver = false;
   /** Resolves when nothing of it is left to do; it never rejects. */
   readonly ended: Promise<void>;
 
@@ -99,6 +107,7 @@ class IncomingCopy {
     const { storeDir, logger } = this.options;
     let directory: string | undefined;
     try {
+      await this.options.makeWay();
       if (this.failure !== undefined) throw this.failure;
       const generation = beginGeneration(storeDir);
       directory = generation.directory;
@@ -110,6 +119,7 @@ class IncomingCopy {
       logger.warn({ error: message }, 'a copy of the store was not installed');
       if (directory !== undefined) rmSync(directory, { recursive: true, force: true });
       this.call.end({ code: GrpcCode.Aborted, message });
+      this.isOver = true;
     }
   }
 

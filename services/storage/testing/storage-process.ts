@@ -29,6 +29,7 @@ export class StorageProcess {
     private readonly quotaBackendBytes = 0,
     /** Milliseconds; 0: no automatic compaction. */
     private readonly compactionRetention = 0,
+    private readonly autoDisarm = false,
   ) {
     writeFileSync(this.configFile, JSON.stringify(this.config()));
     this.channel = connect({ kind: 'unix', path: join(this.directory, 'storage.sock') }, { maxReceiveBytes: 1 << 26 });
@@ -107,7 +108,7 @@ export class StorageProcess {
       paths: { storeDir: join(directory, 'db') },
       urls: { advertiseClient: ['http://127.0.0.1:2379'] },
       timing: { autoCompactionMode: 'periodic', autoCompactionRetention: compactionRetention },
-      limits: { quotaBackendBytes },
+      limits: { quotaBackendBytes, autoDisarm: this.autoDisarm },
       internalTls: null,
       telemetry: { enabled: false },
       log: { level: 'info', format: 'json' },
