@@ -3,6 +3,7 @@ import { DEFAULT_WATCH_LIMITS, type WatchLimits } from '.';
 import { HubSimulation, type Stream } from './testing/hub-simulation';
 
 const SMALL: WatchLimits = {
+  watchersMax: Number.MAX_SAFE_INTEGER,
   windowBytesMax: 4_000,
   pendingBytesMax: 500,
   deliveryBytesSoft: 200,
