@@ -122,9 +122,9 @@ export const CASES: readonly BenchCase[] = [
   watch('watch-1000-stream-3', 100, 100, { throughput: 1.5, p99: 1 }),
   { ...watch('watch-1000-rate-3', 100, 1, { throughput: 0.99, p99: 1 }), rate: 1_000 },
   watch('watch-10000-3', 1_000, 1, { p99Ms: 50 }),
-  hub('watch-memory-1', 1, memory(100_000, 1_000), { 'hub B/watcher': 1_024 }),
+  hub('watch-memory-1', 1, memory(300_000, 1_000, 100_000), { 'hub B/watcher': 1_024 }),
   {
-    ...hub('watch-million-1', 1, memory(1_000_000, 1_000), { 'hub B/watcher': 1_024 }),
+    ...hub('watch-million-1', 1, memory(1_000_000, 1_000, 100_000), { 'hub B/watcher': 1_024 }),
     byHand: true,
     // The default of 512 MiB is for 393,216 watchers.
     environment: { HEXAD_WATCH_MEMORY_MAX_BYTES: String(2 ** 31) },

@@ -113,11 +113,10 @@ export const total = (streams: readonly CountingStream[], of: 'created' | 'event
   streams.reduce((sum, stream) => sum + stream[of], 0);
 
 /**
- * Watchers of a key each, and what they cost the hub: the second half of them, since a process that has begun to work has grown
- * by its heap's young generation too. Each of 1,000 puts must reach the one watcher that
- * wants it.
+ * Watchers of a key each, and what they cost the hub: those beyond the first `apart`, since a process that has begun to work has
+ * grown by its heap's young generation too. Each of 1,000 puts must reach the one watcher that wants it.
  */
-export function memory(watchers: number, streams: number): HubRun {
+export function memory(watchers: number, streams: number, apart: number): HubRun {
   return async (cluster, phases) => {
     const [port = 0] = cluster.ports;
     const run = new HubLoad();
@@ -132,8 +131,8 @@ export function memory(watchers: number, streams: number): HubRun {
     const perStream = watchers / streams;
     for (let at = 0; at < watchers; at += 1) {
       open[Math.floor(at / perStream)]?.watch(key(at));
-      if (at === watchers / 2) {
-        await until('half of the watchers', () => total(open, 'created') === at + 2);
+      if (at === apart) {
+        await until('the first watchers', () => total(open, 'created') === at + 2);
         await delay(3_000);
         before = anonymousKb(hubPid(cluster));
       }
@@ -149,7 +148,7 @@ export function memory(watchers: number, streams: number): HubRun {
     await until('the events', () => total(open, 'events') === 1_000);
     phases.onDone();
     run.end();
-    const extra = { 'hub B/watcher': ((after - before) * 1_024) / (watchers / 2), 'hub MB': after / 1_024 };
+    const extra = { 'hub B/watcher': ((after - before) * 1_024) / (watchers - apart), 'hub MB': after / 1_024 };
     return { operations: watchers, seconds, latencies: run.latencies, errors: run.errors, extra };
   };
 }
