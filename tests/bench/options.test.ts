@@ -10,9 +10,10 @@ function options(...argv: string[]): Options {
 
 const names = (of: Pick<Options, 'cases'>): string[] => of.cases.map(({ name }) => name);
 
-test('without arguments all cases run three times against the etcd on PATH', () => {
+test('without arguments all cases but those to be run by hand run three times against the etcd on PATH', () => {
   expect(options()).toMatchObject({ rounds: 3, seconds: 5, warmUp: 5, etcd: 'etcd', check: false });
-  expect(options().cases).toEqual(CASES);
+  expect(options().cases).toEqual(CASES.filter(({ byHand }) => byHand !== true));
+  expect(names(options('--case', 'watch-million-1'))).toEqual(['watch-million-1']);
 });
 
 test('ETCD_BIN chooses the etcd, --etcd goes before it, --no-etcd leaves it out', () => {
@@ -24,10 +25,11 @@ test('ETCD_BIN chooses the etcd, --etcd goes before it, --no-etcd leaves it out'
 });
 
 test('cases are chosen by name or by the beginning of it, in the order of the list', () => {
-  expect(names(options('--case', 'watch-*', '--case', 'put-1-3'))).toEqual([
+  expect(names(options('--case', 'watch-1000*', '--case', 'put-1-3'))).toEqual([
     'put-1-3',
     'watch-1000-3',
     'watch-1000-stream-3',
+    'watch-1000-rate-3',
     'watch-10000-3',
   ]);
 });
