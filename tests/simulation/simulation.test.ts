@@ -43,7 +43,16 @@ describe('the simulation', () => {
     expect(total('operations')).toBeGreaterThanOrEqual(SEEDS * 2_000);
     expect(total('faults')).toBeGreaterThanOrEqual(SEEDS * 20);
     // What does not happen is not tested.
-    for (const name of ['confChanges', 'power cut', 'partition', 'bit flipped in the WAL', 'compacted', 'progress']) {
+    for (const name of [
+      'confChanges',
+      'upgraded',
+      'newerEntries',
+      'power cut',
+      'partition',
+      'bit flipped in the WAL',
+      'compacted',
+      'progress',
+    ]) {
       expect(`${name} ${total(name) > 0 ? 'happened' : 'did not happen'}`).toBe(`${name} happened`);
     }
     const [, seconds = ''] = /all passed in ([\d.]+) s/.exec(output) ?? [];
