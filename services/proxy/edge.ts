@@ -85,10 +85,12 @@ export class Edge {
     });
     const { maxRequestBytes } = config.limits;
     const term = (): number => this.view.term;
-    this.writes = new WritePipeline({ origin: randomOrigin(), maxRequestBytes, timeoutMs, now, afterArrivals, term });
+    const timing = { timeoutMs, now, afterArrivals };
+    const entryFormat = (): number => this.view.entryFormat;
+    this.writes = new WritePipeline({ origin: randomOrigin(), maxRequestBytes, ...timing, term, entryFormat });
     const dialStorage = storageDialler(config);
     const onLarge = (read: LargeRead): void => forwardLargeRange(dialStorage, read);
-    this.reads = new ReadPipeline({ timeoutMs, now, afterArrivals, firstContext: randomOrigin(), onLarge });
+    this.reads = new ReadPipeline({ ...timing, firstContext: randomOrigin(), onLarge });
     this.headers = new Headers(this.view, this.writes, this.reads);
     this.permissions = new Permissions(this.reads, this.view);
     const slowMs = config.timing.warningUnaryRequestMs;

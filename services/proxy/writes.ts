@@ -27,6 +27,7 @@ class PendingWrite implements EncodableProposal {
     readonly authRevision: number,
     readonly body: Uint8Array,
     readonly deadline: number,
+    readonly format: number,
   ) {
     this.trace = answer.trace ?? noBytes;
   }
@@ -43,6 +44,8 @@ export interface WritePipelineOptions {
   readonly afterArrivals: (callback: () => void) => void;
   /** The raft term as this process knows it. */
   readonly term: () => number;
+  /** The format of entries that all members understand; default: the first. */
+  readonly entryFormat?: () => number;
   readonly pendingMax?: number;
   readonly pendingBytesMax?: number;
 }
@@ -68,6 +71,7 @@ export class WritePipeline implements ResultSink {
   lastResponse: Uint8Array | undefined;
 
   private readonly encoder: ProposalEncoder;
+  private readonly entryFormat: () => number;
   /** By sequence, hence in order of arrival and of deadline. */
   private readonly pending = new Map<number, PendingWrite>();
   private queue: PendingWrite[] = [];
@@ -81,6 +85,7 @@ export class WritePipeline implements ResultSink {
 
   constructor(private readonly options: WritePipelineOptions) {
     this.encoder = new ProposalEncoder(options.origin);
+    this.entryFormat = options.entryFormat ?? (() => 0);
     this.pendingMax = options.pendingMax ?? Limits.pendingWritesMax;
     this.pendingBytesMax = options.pendingBytesMax ?? PROPOSALS_IN_FLIGHT_BYTES_MAX;
   }
@@ -97,9 +102,9 @@ export class WritePipeline implements ResultSink {
   submit(kind: number, body: Uint8Array, identity: Identity, answer: Answer): void {
     const sequence = ++this.lastSequence;
     const { now, timeoutMs } = this.options;
-    this.admit(
-      new PendingWrite(sequence, answer, kind, identity.userBytes, identity.authRevision, body, now() + timeoutMs),
-    );
+    const { userBytes, authRevision } = identity;
+    const deadline = now() + timeoutMs;
+    this.admit(new PendingWrite(sequence, answer, kind, userBytes, authRevision, body, deadline, this.entryFormat()));
   }
 
   /** Proposes a hexad.ConfChange; `make` gets the request id that the change must carry. */
@@ -108,7 +113,7 @@ export class WritePipeline implements ResultSink {
     const { now, timeoutMs, origin } = this.options;
     const body = make(origin, sequence);
     const { userBytes, authRevision } = identity;
-    this.admit(new PendingWrite(sequence, answer, CONF_CHANGE, userBytes, authRevision, body, now() + timeoutMs));
+    this.admit(new PendingWrite(sequence, answer, CONF_CHANGE, userBytes, authRevision, body, now() + timeoutMs, 0));
   }
 
   /** Raft listens. */

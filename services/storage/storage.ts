@@ -8,6 +8,7 @@ import { type LogEntry, STORAGE_PATHS, type StoreSnapshot } from '../../proto/ge
 import { ApplyLoop } from './apply/apply-loop';
 import type { Attempts } from './apply/attempts';
 import { StateMachine } from './apply/machine';
+import { refuseNewerCluster } from './apply/newer-release';
 import { compactionPolicy } from './auto-compaction';
 import { BackupServer } from './backup/backup-server';
 import { Compactor } from './compactor';
@@ -91,6 +92,7 @@ export class Storage {
     });
     this.isEmpty = storedIdentity(store) === undefined;
     this.state = openState(store);
+    refuseNewerCluster(this.state.clusterVersion, config.release);
     const { bus, wallMicros } = options;
     this.events = new EventsFeed({ store, identity, gate: this.gate, bus, wallMicros });
     const feed = new StateFeed(this.state, identity, this.gate);
@@ -143,7 +145,7 @@ export class Storage {
         [STORAGE_PATHS.CopyIn]: (call) => this.copyIn.serve(call),
       },
     };
-    this.loop = this.createLoop(new StateMachine(this.state, headers, this.outputs, tracing));
+    this.loop = this.createLoop(new StateMachine(this.state, headers, this.outputs, config.release, tracing));
     this.raft = this.createRaftLink();
     this.own = this.createOwnProposals();
     // Commits follow the answers by a timer of the store's own; raft learns of them a little later still.
@@ -211,6 +213,7 @@ export class Storage {
       logger,
       origin: config.origin,
       name: config.name,
+      serverVersion: config.release.version,
       clientUrls: config.clientUrls,
       space: this.space,
       autoDisarm: config.autoDisarm,

@@ -1,9 +1,10 @@
 import { Errors } from '../../../libs/errors';
 import { failpoint } from '../../../libs/failpoints';
 import type { Position, RevisionChanges } from '../../../libs/mvcc';
+import type { Release } from '../../../libs/limits';
 import type { Tracing } from '../../../libs/telemetry';
 import { WireError } from '../../../libs/wire';
-import { decodeConfChange, decodeEntry, type LogEntry, LogEntryType } from '../../../proto/gen/hexad';
+import { decodeConfChange, decodeEntry, EntryKind, type LogEntry, LogEntryType } from '../../../proto/gen/hexad';
 import type { ResponseHeaders } from '../headers';
 import type { ReplicatedState } from '../state/state';
 import { AlarmGuard } from './alarm-guard';
@@ -13,6 +14,7 @@ import { decodeCommand } from './command';
 import { Executor } from './executor';
 import type { FeedChanges } from './feed-changes';
 import { ConfigurationExecutor } from './members';
+import { refuseNewerCluster, refuseNewerFormat } from './newer-release';
 import { TracedApplier } from './traced';
 
 const beforeNormal = failpoint('beforeApplyOneEntryNormal');
@@ -42,6 +44,7 @@ export class StateMachine {
     private readonly state: ReplicatedState,
     headers: ResponseHeaders,
     private readonly sink: ApplySink,
+    private readonly release: Release,
     tracing?: Tracing,
   ) {
     const chain = new Authoriser(state, new AlarmGuard(state, new Executor(state, headers, sink)));
@@ -78,8 +81,10 @@ export class StateMachine {
   private applyNormal(logEntry: LogEntry): void {
     const entry = readable(() => decodeEntry(logEntry.data));
     if (entry === undefined) return;
+    if (entry.format > 0) refuseNewerFormat(entry.format, logEntry.index, this.release);
     const command = readable(() => decodeCommand(entry));
     const outcome = command === undefined ? refused(Errors.MalformedRequest) : this.chain.apply(command, logEntry);
+    if (entry.kind === EntryKind.ENTRY_CLUSTER_VERSION) refuseNewerCluster(this.state.clusterVersion, this.release);
     this.report(entry.origin, entry.sequence, outcome, logEntry);
   }
 
