@@ -88,7 +88,7 @@ export class Edge {
     const timing = { timeoutMs, now, afterArrivals };
     const entryFormat = (): number => this.view.entryFormat;
     this.writes = new WritePipeline({ origin: randomOrigin(), maxRequestBytes, ...timing, term, entryFormat });
-    const dialStorage = storageDialler(config);
+    const dialStorage = storageDialler(config, attachment);
     const onLarge = (read: LargeRead): void => forwardLargeRange(dialStorage, read);
     this.reads = new ReadPipeline({ ...timing, firstContext: randomOrigin(), onLarge });
     this.headers = new Headers(this.view, this.writes, this.reads);
