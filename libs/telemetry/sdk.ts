@@ -19,6 +19,8 @@ import type { ProcessConfig } from '../config/process-config';
 import type { TraceContext } from './trace-context';
 import type { Attributes, Span, Tracing } from './types';
 
+const SHUTDOWN_MS = 1_000;
+
 const EXPORT_DELAY_MS = 500;
 
 /** Tracing that exports by OTLP: over HTTP when OTEL_EXPORTER_OTLP_PROTOCOL says so, else over gRPC. */
@@ -59,7 +61,7 @@ export function startSdk(config: ProcessConfig): Tracing {
       if (parent?.sampled !== true) return undefined;
       return wrap(begin(name, OtelSpanKind.INTERNAL, contextOf(parent), attributes, startedAt));
     },
-    shutdown: () => sdk.shutdown(),
+    shutdown: () => withinTime(sdk.shutdown()),
   };
 }
 
@@ -102,4 +104,12 @@ function wrap(span: OtelSpan): Span {
       span.end();
     },
   };
+}
+
+/** A collector that is away must not hold up the end of a process: what it has not taken by then is lost. */
+function withinTime(shutdown: Promise<void>): Promise<void> {
+  const late = new Promise<void>((resolve) => {
+    setTimeout(resolve, SHUTDOWN_MS).unref();
+  });
+  return Promise.race([shutdown.catch(() => undefined), late]);
 }

@@ -44,7 +44,10 @@ export class OtlpSink {
   private readonly server = new Server();
   private readonly request = protobuf.parse(OTLP).root.lookupType('ExportTraceServiceRequest');
 
-  async start(): Promise<string> {
+  /** `onSpan` is told of each as it arrives. */
+  constructor(private readonly onSpan: (span: ReceivedSpan) => void = () => undefined) {}
+
+  async start(listen = '127.0.0.1:0', credentials = ServerCredentials.createInsecure()): Promise<string> {
     this.server.addService(
       {
         Export: {
@@ -65,9 +68,7 @@ export class OtlpSink {
       },
     );
     const port = await new Promise<number>((resolve, reject) => {
-      this.server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
-        error === null ? resolve(bound) : reject(error),
-      );
+      this.server.bindAsync(listen, credentials, (error, bound) => (error === null ? resolve(bound) : reject(error)));
     });
     return `127.0.0.1:${port}`;
   }
@@ -78,7 +79,9 @@ export class OtlpSink {
     for (const { resource, scopeSpans } of decoded.resourceSpans) {
       const service = resource.attributes.find(({ key }) => key === 'service.name')?.value.stringValue ?? '';
       for (const { name, traceId, spanId, parentSpanId } of scopeSpans.flatMap(({ spans }) => spans)) {
-        this.spans.push({ service, name, traceId: hex(traceId), spanId: hex(spanId), parentSpanId: hex(parentSpanId) });
+        const span = { service, name, traceId: hex(traceId), spanId: hex(spanId), parentSpanId: hex(parentSpanId) };
+        this.spans.push(span);
+        this.onSpan(span);
       }
     }
   }
