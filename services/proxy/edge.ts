@@ -19,6 +19,7 @@ import { Headers } from './headers';
 import { healthRoutes } from './health';
 import { kvRoutes } from './kv';
 import { leaseRoutes } from './lease';
+import { forwardLargeRange, type LargeRead } from './large-range';
 import { Limits } from './limits';
 import { type Links, openLinks } from './links';
 import { maintenanceRoutes } from './maintenance';
@@ -85,7 +86,9 @@ export class Edge {
     const { maxRequestBytes } = config.limits;
     const term = (): number => this.view.term;
     this.writes = new WritePipeline({ origin: randomOrigin(), maxRequestBytes, timeoutMs, now, afterArrivals, term });
-    this.reads = new ReadPipeline({ timeoutMs, now, afterArrivals, firstContext: randomOrigin() });
+    const dialStorage = storageDialler(config, this.attachment);
+    const onLarge = (read: LargeRead): void => forwardLargeRange(dialStorage, read);
+    this.reads = new ReadPipeline({ timeoutMs, now, afterArrivals, firstContext: randomOrigin(), onLarge });
     this.headers = new Headers(this.view, this.writes, this.reads);
     this.permissions = new Permissions(this.reads, this.view);
     const slowMs = config.timing.warningUnaryRequestMs;

@@ -3,6 +3,7 @@ import { type BatchCall, type BatchReply, decodeReplyBatch, encodeCallBatch } fr
 import { decodeReadIndexReplyBatch, encodeReadIndexBatch, StorageMethod } from '../../proto/gen/hexad';
 import { type Answer, noBytes } from './answer';
 import type { Identity } from './identity';
+import type { LargeRead } from './large-range';
 import { Limits } from './limits';
 
 class PendingRead implements BatchCall {
@@ -37,6 +38,8 @@ export interface ReadPipelineOptions {
   /** First context number: random, so that a restarted process is never handed an old answer. */
   readonly firstContext: number;
   readonly pendingMax?: number;
+  /** Takes over a range whose answer is too large for a reply. */
+  readonly onLarge?: (read: LargeRead) => void;
 }
 
 type Send = (message: Uint8Array) => void;
@@ -253,6 +256,9 @@ export class ReadPipeline {
     if (reply.error === 0 && reply.errorDetail === '') {
       if (read.method === StorageMethod.STORAGE_RANGE) this.lastResponse = reply.payload;
       read.answer.reply(reply.payload);
+    } else if (reply.error === Errors.LargeAnswer.id && this.options.onLarge !== undefined) {
+      const { answer, user, authRevision } = read;
+      this.options.onLarge({ answer, user, authRevision, largeRange: reply.payload.slice() });
     } else read.answer.fail(replyError(reply));
   }
 

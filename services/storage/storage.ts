@@ -27,6 +27,7 @@ import { OwnProposals } from './own-proposals';
 import { RaftLink } from './raft-link';
 import { Space } from './space';
 import type { StoreDisk } from './store-disk';
+import { RangePartsServer } from './reads/range-parts';
 import { createReadMethods } from './reads/methods';
 import { ReadServer } from './reads/read-server';
 import { tracedMethods } from './reads/traced';
@@ -95,7 +96,9 @@ export class Storage {
     const feed = new StateFeed(this.state, identity, this.gate);
     this.compactor = new Compactor(store, fatal);
     this.outputs = new Outputs(this.results, this.events, feed, this.compactor);
-    const methods = createReadMethods(this.readContext(headers));
+    const context = this.readContext(headers);
+    const parts = new RangePartsServer({ context, gate: this.gate, fatal });
+    const methods = createReadMethods(context);
     this.reads = new ReadServer(store, this.gate, tracing.enabled ? tracedMethods(tracing, methods) : methods);
     const backups = new BackupServer({
       state: this.state,
@@ -134,6 +137,7 @@ export class Storage {
         [STORAGE_PATHS.Events]: (call) => this.events.serve(call),
         [STORAGE_PATHS.History]: (call) => history.serve(call),
         [STORAGE_PATHS.Feed]: (call) => feed.serve(call),
+        [STORAGE_PATHS.RangeParts]: (call) => parts.serve(call),
         [STORAGE_PATHS.Backup]: (call) => backups.serve(call),
         [STORAGE_PATHS.CopyOut]: (call) => copyOut.serve(call),
         [STORAGE_PATHS.CopyIn]: (call) => this.copyIn.serve(call),
