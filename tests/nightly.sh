@@ -23,5 +23,6 @@ faults --members 5 --minutes 30
 faults --failpoints all
 faults --power-cuts 1000
 faults --power-cuts 300 --members 3
+run env DIFFERENTIAL_RUNS=4000 npx jest --selectProjects system -w 1 --testPathPatterns system/differential
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ]
