@@ -23,6 +23,7 @@ faults --members 5 --minutes 30
 faults --failpoints all
 faults --power-cuts 1000
 faults --power-cuts 300 --members 3
+run env DIFFERENTIAL_RUNS=4000 npx jest --selectProjects system -w 1 --testPathPatterns system/differential
 compose() { npx jest --selectProjects compose-nightly --runInBand --forceExit "$@" 2>&1; }
 run compose
 sh tests/compose/prepare.sh stop
