@@ -64,6 +64,10 @@ export const FAILPOINTS = {
     'compactAfterCommitBatch',
     'compactBeforeSetFinishedCompact',
     'compactAfterSetFinishedCompact',
+    'defragBeforeCopy',
+    'defragBeforeRename',
+    'defragOpenFileError',
+    'defragdbFail',
     'applyBeforeOpenSnapshot',
     'applyAfterOpenSnapshot',
     'beforePublishing',
@@ -72,6 +76,9 @@ export const FAILPOINTS = {
     'applyAfterAttempt',
     'applyAfterOneEntry',
     'applyBeforeAnswers',
+    // defragmentation
+    'defragAfterRename',
+    'defragAfterAdopt',
     // copies of the store
     'copyOutBeforeFirstChunk',
     'copyOutBeforeEnd',

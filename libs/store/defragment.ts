@@ -1,6 +1,7 @@
 import { rmSync, statfsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { type Failpoint, failpoint } from '../failpoints';
 import type { Engine, EngineSizes, Store, StoreMove } from '../mvcc';
 import { syncDirectory, syncFile } from '../process';
 import {
@@ -14,6 +15,13 @@ import {
 import { LmdbEngine } from './lmdb-engine';
 import { NoSpaceError, noSpaceError } from './no-space';
 import { RowCopier, ThreadRowMover } from './row-mover';
+
+const beforeCopy = failpoint('defragBeforeCopy');
+const copyFails = failpoint('defragdbFail');
+const openFails = failpoint('defragOpenFileError');
+const beforeRename = failpoint('defragBeforeRename');
+const afterRename = failpoint('defragAfterRename');
+const afterAdopt = failpoint('defragAfterAdopt');
 
 export interface DefragmentOptions {
   readonly store: Store;
@@ -47,10 +55,12 @@ export async function defragment(options: DefragmentOptions): Promise<void> {
   const move = store.move();
   const mover = new ThreadRowMover(options.workerFile, source, directory);
   try {
+    await beforeCopy.pass();
     await move.copy(mover, async (bytes) => {
       options.signal.throwIfAborted();
       await options.pause(bytes);
     });
+    failIfReturned(copyFails);
     await takeOver(move, options, name);
   } catch (error) {
     if (error instanceof UncertainSwitchError) throw error;
@@ -96,15 +106,25 @@ export async function defragmentOffline(storeDir: string): Promise<{ before: Eng
 }
 
 async function takeOver(move: StoreMove, { storeDir, openEngine }: DefragmentOptions, name: string): Promise<void> {
+  failIfReturned(openFails);
   const engine = openEngine(join(storeDir, name, 'db'));
   try {
     move.check(engine);
+    await beforeRename.pass();
     await switchGeneration(storeDir, name);
   } catch (error) {
     await engine.close();
     throw error;
   }
+  await afterRename.pass();
   await move.adopt(engine);
+  await afterAdopt.pass();
+}
+
+/** What the point returns is why the defragmentation fails. */
+function failIfReturned(point: Failpoint): void {
+  const reason = point.reach();
+  if (reason !== undefined) throw new Error(String(reason));
 }
 
 function checkSpace(store: Store, storeDir: string): void {

@@ -18,6 +18,7 @@ const GATE: readonly FailpointName[] = [
   'applyAfterOneEntry',
   'beforeCommit',
   'compactBeforeSetFinishedCompact',
+  'defragAfterRename',
   'raftAfterNoteBegun',
   'walBeforeCutTornWrite',
   'raftBeforeWALSaveSnaphot',

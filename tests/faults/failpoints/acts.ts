@@ -4,6 +4,7 @@ import {
   decodeLeaseGrantResponse,
   decodeMemberListResponse,
   decodeRangeResponse,
+  encodeDefragmentRequest,
   encodeLeaseGrantRequest,
   encodeLeaseKeepAliveRequest,
   encodeLeaseTimeToLiveRequest,
@@ -13,6 +14,7 @@ import {
   encodeWatchRequest,
   KV_PATHS,
   LEASE_PATHS,
+  MAINTENANCE_PATHS,
   WATCH_PATHS,
 } from '../../../proto/gen/etcdserverpb';
 import type { MemberClient } from '../client';
@@ -21,6 +23,7 @@ import type { MemberClient } from '../client';
 export type Act = (client: MemberClient) => Promise<void>;
 
 const TIMEOUT_MS = 2_000;
+const DEFRAGMENT_MS = 20_000;
 /** So many of the last revisions the load leaves uncompacted. */
 const NOT_COMPACTED = 100;
 
@@ -85,6 +88,10 @@ const updateMember: Act = async (client) => {
   await client.call(CLUSTER_PATHS.MemberUpdate, encodeMemberUpdateRequest({ ID, peerURLs }), TIMEOUT_MS);
 };
 
+const defragment: Act = async (client) => {
+  await client.call(MAINTENANCE_PATHS.Defragment, encodeDefragmentRequest({}), DEFRAGMENT_MS);
+};
+
 /** Points that writes alone do not lead to. */
 export const ACTS: Readonly<Partial<Record<FailpointName, Act>>> = {
   beforeSendWatchResponse: watch,
@@ -100,4 +107,10 @@ export const ACTS: Readonly<Partial<Record<FailpointName, Act>>> = {
   beforeApplyOneConfChange: updateMember,
   raftBeforeSaveMembers: updateMember,
   raftAfterSaveMembers: updateMember,
+  defragBeforeCopy: defragment,
+  defragBeforeRename: defragment,
+  defragOpenFileError: defragment,
+  defragdbFail: defragment,
+  defragAfterRename: defragment,
+  defragAfterAdopt: defragment,
 };
