@@ -57,7 +57,8 @@ export class Load {
     const missing = Array.from({ length: this.acknowledged }, (_, at) => String(at)).filter(
       (value) => !this.seen.includes(value),
     );
-    if (missing.length > 0) throw new Error(`the watch has missed ${missing.length} writes: ${missing.slice(0, 5).join()}`);
+    if (missing.length > 0)
+      throw new Error(`the watch has missed ${missing.length} writes: ${missing.slice(0, 5).join()}`);
     const wrong = this.seenRevisions.findIndex((revision, at) => revision <= (this.seenRevisions[at - 1] ?? 0));
     if (wrong >= 0)
       throw new Error(`revision ${this.seenRevisions[wrong]} came after ${this.seenRevisions[wrong - 1]}`);
