@@ -233,6 +233,8 @@ const OWN: readonly Row[] = [
       `Internal address of ${name}: unix:PATH or tcp:HOST:PORT (default: a socket in --run-dir).`,
     ],
   ),
+  ['stage-stamps', 'bool', 'true', 'used', 'Note for every request where its time went, stage by stage.'],
+  ['slow-request-threshold', 'duration', '100ms', 'used', 'Log requests slower than this with their stages; 0s: none.'],
   ['wal-segment-bytes', 'int', '67108864', 'used', 'Size of a segment of the write-ahead log.'],
   ['watch-memory-max-bytes', 'int', '536870912', 'used', 'Memory ceiling of a watch hub.'],
 ];

@@ -110,7 +110,7 @@ class AuthCalls {
     const result = await this.run(call);
     this.running -= 1;
     if (result instanceof Uint8Array) peer.reply(call.id, 0, result);
-    else peer.reply(call.id, result.id, undefined, undefined, result.message);
+    else peer.reply(call.id, result.id, undefined, result.message);
   }
 
   private async run({ method, payload }: BatchCall): Promise<Uint8Array | CatalogueError> {

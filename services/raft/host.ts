@@ -1,10 +1,10 @@
 import type { ProcessConfig } from '../../libs/config';
 import { Errors, type CatalogueError } from '../../libs/errors';
 import type { DataProcessContext, Logger } from '../../libs/process';
-import type { ConfState, NodeId, SoftState } from '../../libs/raft';
+import { type ConfState, type Message, MessageType, type NodeId, type SoftState } from '../../libs/raft';
 import { ETCD_VERSION } from '../../libs/limits';
 import type { UnaryCall } from '../../libs/rpc';
-import type { Tracing } from '../../libs/telemetry';
+import { hostMicros, type Tracing } from '../../libs/telemetry';
 import type { Wal } from '../../libs/wal';
 import {
   type ConfChange,
@@ -13,6 +13,7 @@ import {
   encodePeerBatch,
   encodePeerMembersResponse,
   encodeRaftMoveLeaderResponse,
+  type PeerBatch,
   type StoreSnapshot,
 } from '../../proto/gen/hexad';
 import type { PeerMember, RaftSettings } from './config';
@@ -23,6 +24,7 @@ import { ConfGuard } from './conf-guard';
 import type { Opened } from './open';
 import { peerClientTls } from '../../libs/peer-address';
 import { PeerEncoder } from './peers/peer-codec';
+import type { PeerStamps } from './peers/peer';
 import { PeerSet } from './peers/peer-set';
 import { PeerServer, type PeerServerOptions, refusalOfHello, REMOVED } from './peers/peer-server';
 import { Proposals } from './proposals';
@@ -31,6 +33,7 @@ import { Relay } from './relay';
 import { Snapshots } from './snapshots/snapshots';
 import { createStats } from './stats';
 import { StatusFeed } from './status';
+import { EntryStamps } from './stamps';
 import { ProposalTraces } from './traces';
 
 /** Refusals of a peer are said in the log no more often than this. */
@@ -50,6 +53,9 @@ export class RaftHost {
   readonly stats = createStats();
   readonly proposals: Proposals;
   private readonly traces: ProposalTraces;
+  private readonly stamps: EntryStamps;
+  /** When each member's last append came, on the host's clock. */
+  private readonly appendsAt = new Map<NodeId, number>();
   readonly reads: Reads;
   readonly deliver: Deliver;
   readonly status: StatusFeed;
@@ -88,6 +94,8 @@ export class RaftHost {
     this.wal = wal;
     this.book = book;
     this.hints = opened.hints;
+    this.stamps = new EntryStamps(settings.memberId, hostMicros, settings.stageStamps);
+    const { stamps } = this;
     this.peers = new PeerSet(settings.memberId, {
       engine: config.rpcEngine,
       queueBytes: limits.queueBytes,
@@ -99,6 +107,7 @@ export class RaftHost {
         const peerUrls = [...config.urls.advertisePeer];
         return encodePeerBatch({ hello: { clusterId, from, to, nonce, serverVersion: ETCD_VERSION, peerUrls } });
       },
+      stamps: settings.stageStamps ? this.peerStamps() : undefined,
       onLost: (id) => this.peerLost(id),
       onConnected: (id) => this.peerConnected(id),
       onSnapshot: (id) => this.snapshots.send(id),
@@ -124,7 +133,7 @@ export class RaftHost {
       refusalOf: (hello) => refusalOfHello(this.helloChecks, hello),
     });
     const recordInstalled = (snapshot: StoreSnapshot): boolean => this.snapshots.record(snapshot);
-    this.deliver = new Deliver({ consensus, wal, settings, stats, fatal, recordInstalled });
+    this.deliver = new Deliver({ consensus, wal, settings, stats, stamps, fatal, recordInstalled });
     this.traces = new ProposalTraces(tracing);
     const guard = new ConfGuard({
       core,
@@ -137,6 +146,7 @@ export class RaftHost {
       ...shared,
       peers,
       traces: this.traces,
+      stamps,
       backlog: () => (this.snapshots.isFull ? NO_ROOM : this.deliver.backlog()),
       refusalOfChange: (entry, isOwn) => guard.refusalOf(entry, isOwn),
     });
@@ -222,7 +232,10 @@ export class RaftHost {
   private events(): ConstructorParameters<typeof Consensus>[2] {
     return {
       beforeTurn: () => this.reads.ask(),
-      send: (messages) => this.peers.send(messages),
+      send: (messages) => {
+        this.advanceStamps(); // before what tells the followers of a commit is sent
+        this.peers.send(messages);
+      },
       flushPeers: () => this.peers.flush(),
       readConfirmed: (states) => this.reads.confirmed(states),
       readsDropped: (contexts) => this.reads.dropped(contexts),
@@ -230,6 +243,7 @@ export class RaftHost {
       stepsOf: (index, change) => (index <= this.book.index ? [] : this.book.apply(index, change)),
       configurationChanged: (conf, change) => this.configurationChanged(conf, change),
       afterTurn: () => {
+        this.advanceStamps();
         this.deliver.send();
         this.snapshots.afterTurn();
         this.traces.committed(this.consensus.core.commit);
@@ -237,6 +251,31 @@ export class RaftHost {
         this.flushReplies();
       },
     };
+  }
+
+  private advanceStamps(): void {
+    const { core } = this.consensus;
+    this.stamps.advance(core.persistedIndex, core.commit, this.wal.lastSyncMs * 1000);
+  }
+
+  private peerStamps(): PeerStamps {
+    return {
+      clock: hostMicros,
+      takeFor: (id) => this.stamps.takeFor(id),
+      appendHeld: (id) => Math.max(0, Math.round(hostMicros() - (this.appendsAt.get(id) ?? hostMicros()))),
+      fsyncMicros: () => Math.round(this.wal.lastSyncMs * 1000),
+    };
+  }
+
+  /** Notes when a member's append came, and what another one's acknowledgement says. */
+  private stampMessages(from: NodeId, messages: readonly Message[], batch: PeerBatch): void {
+    if (!this.settings.stageStamps) return;
+    for (const { type, index, reject, entries } of messages) {
+      if (type === MessageType.Append && entries.length > 0) this.appendsAt.set(from, hostMicros());
+      else if (type === MessageType.AppendReply && !reject) {
+        this.stamps.acknowledged(from, index, batch.appendHeld, batch.appendFsync);
+      }
+    }
   }
 
   private flushReplies(): void {
@@ -253,7 +292,8 @@ export class RaftHost {
       },
       stats: this.stats,
       fatal,
-      onMessages: (from, messages) => {
+      onMessages: (from, messages, batch) => {
+        this.stampMessages(from, messages, batch);
         const takesEntries = !this.snapshots.isFull;
         for (const message of messages) {
           if (message.from !== from) continue;
@@ -262,7 +302,10 @@ export class RaftHost {
         this.consensus.schedule();
       },
       onExtras: (from, batch) => {
-        if (batch.proposals.length > 0) this.proposals.forwarded(from, batch.proposals);
+        if (batch.forwarded.length > 0) this.stamps.told(batch.forwarded);
+        const { proposals, forwardArrived, forwardSent } = batch;
+        if (proposals.length > 0)
+          this.proposals.forwarded({ member: from, arrived: forwardArrived, sent: forwardSent }, proposals);
         if (batch.proposalReplies.length > 0) this.proposals.forwardedRefused(batch.proposalReplies);
         if (batch.relayRequests.length > 0) this.relay.fromPeer(from, batch.relayRequests);
         if (batch.relayReplies.length > 0) this.relay.replies(batch.relayReplies);
@@ -316,6 +359,7 @@ export class RaftHost {
     this.endTransfers();
     if (role !== 'leader') {
       this.traces.leadershipLost();
+      this.stamps.leadershipLost();
       this.leaveIfRemoved();
     }
     this.proposals.retryHeld();

@@ -1,8 +1,9 @@
 import type { Store } from '../../libs/mvcc';
 import type { Logger } from '../../libs/process';
 import type { Channel, Handlers } from '../../libs/rpc';
-import type { Tracing } from '../../libs/telemetry';
+import { hostMicros, type Tracing } from '../../libs/telemetry';
 import { type LogEntry, STORAGE_PATHS, type StoreSnapshot } from '../../proto/gen/hexad';
+import { ApplyStamps } from './apply-stamps';
 import { ApplyLoop } from './apply/apply-loop';
 import type { Attempts } from './apply/attempts';
 import { StateMachine } from './apply/machine';
@@ -51,7 +52,8 @@ export class Storage {
   readonly handlers: Handlers;
   private readonly state: ReplicatedState;
   private readonly gate = new Gate();
-  private readonly results = new ResultsFeed();
+  private readonly stamps: ApplyStamps | undefined;
+  private readonly results: ResultsFeed;
   private readonly events: EventsFeed;
   private readonly compactor: Compactor;
   private readonly outputs: Outputs;
@@ -72,6 +74,8 @@ export class Storage {
     const { config, store, logger, tracing, fatal } = options;
     const { identity } = config;
     const headers = new ResponseHeaders(identity);
+    this.stamps = config.stageStamps ? new ApplyStamps(hostMicros) : undefined;
+    this.results = new ResultsFeed(this.stamps);
     this.isEmpty = storedIdentity(store) === undefined;
     this.state = openState(store);
     this.events = new EventsFeed(store, identity, this.gate);
@@ -79,7 +83,9 @@ export class Storage {
     this.compactor = new Compactor(store, fatal);
     this.outputs = new Outputs(this.results, this.events, feed, this.compactor);
     const methods = createReadMethods(this.readContext(headers));
-    this.reads = new ReadServer(store, this.gate, tracing.enabled ? tracedMethods(tracing, methods) : methods);
+    this.reads = new ReadServer(store, this.gate, tracing.enabled ? tracedMethods(tracing, methods) : methods, {
+      clock: config.stageStamps ? hostMicros : undefined,
+    });
     const backups = new BackupServer({
       state: this.state,
       gate: this.gate,
@@ -137,6 +143,7 @@ export class Storage {
     const { store, attempts, logger, fatal } = this.options;
     return new ApplyLoop(store, machine, attempts, {
       onSlice: (bytes) => this.afterSlice(bytes),
+      stamps: this.stamps,
       onHalt: (index) => logger.fatal({ index }, 'apply halts: this entry has ended the process again and again'),
       fatal,
     });
@@ -154,8 +161,11 @@ export class Storage {
       members: () => this.state.members.list(),
       logger,
       fatal,
-      onConnecting: () => this.loop.reset(),
-      onEntries: (entries, commitIndex) => this.receive(entries, commitIndex),
+      onConnecting: () => {
+        this.loop.reset();
+        this.stamps?.reset();
+      },
+      onEntries: (entries, commitIndex, timings) => this.receive(entries, commitIndex, timings),
       queuedBytes: () => this.loop.queuedBytes,
     });
   }
@@ -177,7 +187,10 @@ export class Storage {
     });
   }
 
-  private receive(entries: readonly LogEntry[], commitIndex: number): void {
+  private receive(entries: readonly LogEntry[], commitIndex: number, timings: Uint8Array): void {
+    const first = entries[0];
+    const last = entries.at(-1);
+    if (first !== undefined && last !== undefined) this.stamps?.received(first.index, last.index, timings);
     this.openAt ??= commitIndex;
     if (this.isEmpty && entries.length > 0) {
       // In the same transaction as the first entry, which is applied in this very turn.

@@ -8,7 +8,7 @@ export interface PeerServerOptions {
   readonly memberId: NodeId;
   readonly clusterId: bigint;
   readonly stats: RaftStats;
-  onMessages(from: NodeId, messages: readonly Message[]): void;
+  onMessages(from: NodeId, messages: readonly Message[], batch: PeerBatch): void;
   /** Everything else that a batch holds. */
   onExtras(from: NodeId, batch: PeerBatch): void;
   onHello(hello: PeerHello): void;
@@ -89,9 +89,10 @@ function refuse(options: PeerServerOptions, call: StreamCall, error: RpcError): 
 }
 
 function receive(options: PeerServerOptions, from: NodeId, batch: PeerBatch): void {
-  if (batch.messages.length > 0) options.onMessages(from, batch.messages);
-  const { proposals, proposalReplies, relayRequests, relayReplies } = batch;
-  if (proposals.length + proposalReplies.length + relayRequests.length + relayReplies.length > 0) {
+  if (batch.messages.length > 0) options.onMessages(from, batch.messages, batch);
+  const { proposals, proposalReplies, relayRequests, relayReplies, forwarded } = batch;
+  const lists = [proposals, proposalReplies, relayRequests, relayReplies, forwarded];
+  if (lists.some((list) => list.length > 0)) {
     options.onExtras(from, batch);
   }
 }

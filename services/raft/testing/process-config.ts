@@ -83,7 +83,15 @@ export function testConfig(
     http: { enableGateway: false, cors: '', hostWhitelist: '', metrics: 'basic', enablePprof: false },
     leaseCheckpoint: false,
     unsafeNoFsync: false,
-    telemetry: { enabled: false, endpoint: '', serviceName: '', instanceId: '', samplingPerMillion: 0 },
+    telemetry: {
+      enabled: false,
+      endpoint: '',
+      serviceName: '',
+      instanceId: '',
+      samplingPerMillion: 0,
+      stageStamps: true,
+      slowRequestMs: 100,
+    },
     log: { level: 'info', format: 'json' },
   } as ProcessConfig;
 }

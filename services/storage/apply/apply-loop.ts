@@ -1,5 +1,6 @@
 import type { Store } from '../../../libs/mvcc';
 import type { LogEntry } from '../../../proto/gen/hexad';
+import type { ApplyStamps } from '../apply-stamps';
 import { limits } from '../limits';
 import type { Attempts } from './attempts';
 import type { StateMachine } from './machine';
@@ -10,6 +11,8 @@ export interface ApplyLoopEvents {
   /** Apply has killed the process again and again at this index and goes no further. */
   onHalt(index: number): void;
   fatal(error: unknown): never;
+  /** Undefined: no stage stamps. */
+  readonly stamps?: Pick<ApplyStamps, 'storeBusy' | 'sliceBegins'> | undefined;
 }
 
 /**
@@ -64,6 +67,7 @@ export class ApplyLoop {
     if (this.at === this.queue.length) return;
     if (this.store.overloaded) {
       this.scheduled = true;
+      this.events.stamps?.storeBusy();
       this.store.whenWritable().then(
         () => this.run(),
         (error: unknown) => this.events.fatal(error),
@@ -81,6 +85,7 @@ export class ApplyLoop {
 
   /** Bytes of the entries applied; −1: none was. */
   private applySlice(): number {
+    this.events.stamps?.sliceBegins();
     const first = this.queue[this.at] as LogEntry;
     if (this.attempts.isPoison(first.index)) {
       this.halted = true;

@@ -87,5 +87,5 @@ function answerLater(
 /** Refused rather than pretended: the file can't be rewritten yet. */
 function defragment({ state }: ReadContext, call: BatchCall, peer: BatchPeer): void {
   if (refusedRead(call, peer, authoriseRoot(state.auth, call))) return;
-  peer.reply(call.id, UNCATALOGUED_ID, undefined, undefined, 'etcdserver: defragmentation is not supported yet');
+  peer.reply(call.id, UNCATALOGUED_ID, undefined, 'etcdserver: defragmentation is not supported yet');
 }

@@ -24,12 +24,13 @@ export class ReadServer {
     private readonly store: Store,
     private readonly gate: Gate,
     private readonly methods: ReadonlyMap<number, ReadMethod>,
+    { clock }: { readonly clock?: (() => number) | undefined } = {},
   ) {
     this.handler = batchHandler(
       (calls, peer) => {
         for (const call of calls) this.accept(call, peer);
       },
-      { maxBufferedBytes: limits.readerBufferedBytesMax },
+      { maxBufferedBytes: limits.readerBufferedBytesMax, clock },
     );
     gate.whenOpen(() => this.afterApply());
   }
@@ -42,6 +43,7 @@ export class ReadServer {
     while (ready < this.waiting.length && (this.waiting[ready] as WaitingRead).call.requiredIndex <= applied) ready++;
     if (ready === 0) return;
     for (const { call, peer } of this.waiting.splice(0, ready)) {
+      peer.begin();
       this.waitingBytes -= call.payload.length;
       if (!peer.closed) this.answer(call, peer);
     }

@@ -107,7 +107,7 @@ export class StorageProcess {
       urls: { advertiseClient: ['http://127.0.0.1:2379'] },
       timing: { autoCompactionMode: 'periodic', autoCompactionRetention: compactionRetention },
       limits: { quotaBackendBytes },
-      telemetry: { enabled: false },
+      telemetry: { enabled: false, stageStamps: true },
       log: { level: 'info', format: 'json' },
     };
   }
