@@ -84,7 +84,7 @@ export function decodeEntryTimings(bytes: Uint8Array): EntryTiming[] {
 }
 
 function readTiming(reader: Reader): EntryTiming {
-  const numbers = new Array<number>(14).fill(0);
+  const numbers = Array.from({ length: 14 }, () => 0);
   let leader = 0n;
   let follower = 0n;
   while (reader.pos < reader.end) {

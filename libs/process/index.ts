@@ -8,8 +8,9 @@ export {
   type ProcessContext,
   type RunningProcess,
 } from './run-process';
-export { createLogger, type Logger } from './logger';
+export { createLogger, isLogLevel, type Logger, setLogLevel } from './logger';
 export { parseAddress, formatAddress } from './address';
+export { introspectionHandlers } from './introspection';
 export { healthHandlers } from './health';
 export { renameDurably, syncDirectory, writeDurably } from './durable-file';
 export { syncFile } from './sync-file';

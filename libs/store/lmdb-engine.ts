@@ -69,7 +69,11 @@ export class LmdbEngine implements Engine {
   private readonly tables: readonly (Rows & Untyped)[];
   private readonly file: string;
 
-  constructor(file: string) {
+  /** `onCommit` is told how long each commit took, milliseconds. */
+  constructor(
+    file: string,
+    private readonly onCommit: (tookMs: number) => void = () => undefined,
+  ) {
     this.file = file;
     const rows = { encoder: valueEncoder, keyEncoder } as const;
     const options: UntypedOptions = {
@@ -112,8 +116,10 @@ export class LmdbEngine implements Engine {
       put: (table, key, value) => add(this.rows(table).put(key, value)),
       delete: (table, key) => add(this.rows(table).remove(key)),
       commit: async () => {
+        const started = performance.now();
         try {
           await last;
+          this.onCommit(performance.now() - started);
         } catch (error) {
           throw await commitError(error);
         }

@@ -10,6 +10,8 @@ export interface StoreFileOptions {
   readonly directory: string;
   /** A commit failed: log it and end the process. */
   readonly onFatal: (error: unknown) => void;
+  /** A commit has ended; milliseconds. */
+  readonly onCommit?: (tookMs: number) => void;
   /** Longest time from visible to the start of the commit, milliseconds. */
   readonly flushIntervalMs?: number;
   readonly flushBytes?: number;
@@ -36,7 +38,7 @@ export function openStore(options: StoreFileOptions): Store {
   const file = join(options.directory, 'db');
   // What a killed process wrote and did not sync can be read, but only now may it count as durable.
   if (existsSync(file)) syncFile(file);
-  const engine = new LmdbEngine(file);
+  const engine = new LmdbEngine(file, options.onCommit);
   syncDirectory(options.directory);
   const store = openMvccStore(engine, nodeEnvironment, {
     flushBytes: options.flushBytes ?? 8 * MEBIBYTE,

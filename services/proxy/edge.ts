@@ -17,6 +17,8 @@ import { lockRoutes } from './concurrency/lock';
 import { type ProxySettings, SERVER_VERSION } from './config';
 import { Headers } from './headers';
 import { healthRoutes } from './health';
+import type { Metrics } from './http/metrics';
+import { insightRoutes } from './insight';
 import { kvRoutes } from './kv';
 import { leaseRoutes } from './lease';
 import { Limits } from './limits';
@@ -27,6 +29,7 @@ import { Permissions } from './permissions';
 import { ReadPipeline } from './reads';
 import { Router, type RouterOptions } from './router';
 import { SiblingCalls } from './sibling-calls';
+import { SiblingInspector } from './sibling-inspector';
 import { HubClient } from './watch/hub-client';
 import { watchRoutes } from './watch/routes';
 import { storageDialler } from './snapshot';
@@ -51,6 +54,7 @@ export class Edge {
   readonly headers: Headers;
   readonly permissions: Permissions;
   readonly attribution: Attribution;
+  readonly siblings: SiblingInspector;
   private readonly leases: SiblingCalls;
   private readonly auth: SiblingCalls;
   private readonly links: Links;
@@ -60,7 +64,7 @@ export class Edge {
   constructor(
     private readonly config: ProcessConfig,
     private readonly settings: ProxySettings,
-    logger: Logger,
+    private readonly logger: Logger,
     startTrace: RouterOptions['startTrace'],
   ) {
     const { timeoutMs } = settings;
@@ -89,6 +93,7 @@ export class Edge {
     this.leases = this.sibling('lease', LEASE_PATHS.Calls, Errors.NotPrimaryLessor);
     this.auth = this.sibling('auth', AUTH_PATHS.Calls, Errors.Timeout);
     this.links = openLinks(config, this);
+    this.siblings = new SiblingInspector(config);
     this.addRoutes();
     this.timer = setInterval(() => this.sweep(), Limits.sweepMs);
   }
@@ -99,6 +104,13 @@ export class Edge {
     return this.view.feedReady && this.view.hasLeader && self !== undefined && self.name !== '';
   }
 
+  /** Adds hexad.Insight, which tells what `metrics` knows too. */
+  addInsight(metrics: Metrics): void {
+    const { view, attribution, permissions, siblings, logger, router } = this;
+    const { name } = this.config;
+    router.add(insightRoutes({ name, attribution, stats: router.stats, metrics, view, permissions, siblings, logger }));
+  }
+
   /** Answers what is under way with an error; nothing is answered after it. */
   close(): void {
     clearInterval(this.timer);
@@ -107,6 +119,7 @@ export class Edge {
     this.leases.close();
     this.auth.close();
     this.links.close();
+    this.siblings.close();
   }
 
   private createView(): MemberView {

@@ -70,6 +70,7 @@ export interface WritePipelineOptions {
 
 export interface WriteCounters {
   proposed: number;
+  batches: number;
   failed: number;
 }
 
@@ -80,7 +81,7 @@ export interface WriteCounters {
  * certainly not proposed.
  */
 export class WritePipeline implements ResultSink {
-  readonly counters: WriteCounters = { proposed: 0, failed: 0 };
+  readonly counters: WriteCounters = { proposed: 0, batches: 0, failed: 0 };
   /** Highest applied index that storage has told on the results stream. */
   appliedIndex = 0;
   /** Log index of the entry whose result is being delivered: of use inside `Answer.reply` only. */
@@ -251,6 +252,7 @@ export class WritePipeline implements ResultSink {
 
   private sendProposals(send: (batch: Uint8Array) => void, batch: readonly PendingWrite[]): void {
     this.counters.proposed += batch.length;
+    this.counters.batches++;
     send(this.encoder.encodeBatch(batch));
   }
 

@@ -4,7 +4,7 @@ import type { DataProcessContext, Logger } from '../../libs/process';
 import { type ConfState, type Message, MessageType, type NodeId, type SoftState } from '../../libs/raft';
 import { ETCD_VERSION } from '../../libs/limits';
 import type { UnaryCall } from '../../libs/rpc';
-import { hostMicros, type Tracing } from '../../libs/telemetry';
+import { hostMicros, type MetricFamily, type Tracing } from '../../libs/telemetry';
 import type { Wal } from '../../libs/wal';
 import {
   type ConfChange,
@@ -23,6 +23,7 @@ import type { MemberBook } from './conf-changes';
 import { ConfGuard } from './conf-guard';
 import type { Opened } from './open';
 import { peerClientTls } from '../../libs/peer-address';
+import { AllPeerCounts } from './peers/peer-counts';
 import { PeerEncoder } from './peers/peer-codec';
 import type { PeerStamps } from './peers/peer';
 import { PeerSet } from './peers/peer-set';
@@ -31,6 +32,7 @@ import { Proposals } from './proposals';
 import { Reads } from './reads';
 import { Relay } from './relay';
 import { Snapshots } from './snapshots/snapshots';
+import { raftMetrics } from './metrics';
 import { createStats } from './stats';
 import { StatusFeed } from './status';
 import { EntryStamps } from './stamps';
@@ -51,6 +53,7 @@ interface Transfer {
 /** All parts of the raft process, wired together; `server.ts` gives them their listeners. */
 export class RaftHost {
   readonly stats = createStats();
+  private readonly peerCounts = new AllPeerCounts();
   readonly proposals: Proposals;
   private readonly traces: ProposalTraces;
   private readonly stamps: EntryStamps;
@@ -101,6 +104,7 @@ export class RaftHost {
       queueBytes: limits.queueBytes,
       encoder: new PeerEncoder(),
       stats,
+      counts: this.peerCounts,
       tls: (host) => peerClientTls(config.tls.peer, host),
       hello: (to) => {
         const { clusterId, memberId: from } = settings;
@@ -278,6 +282,24 @@ export class RaftHost {
     }
   }
 
+  /** What this process tells of itself. */
+  readonly metrics = (): MetricFamily[] => {
+    const { core } = this.consensus;
+    const { voters, learners } = core.confState;
+    for (const id of [...voters, ...learners]) if (id !== core.id) this.peerCounts.of(id); // rates then begin at zero
+    const followers = core.progress().filter(({ id }) => id !== core.id);
+    return raftMetrics({
+      self: core.id,
+      stats: this.stats,
+      wal: this.wal,
+      peers: this.peerCounts,
+      isConnected: (id) => this.peers.get(BigInt(`0x${id}`))?.isConnected ?? false,
+      term: () => core.term,
+      lags: () => followers.map(({ id, match }) => [id.toString(16), Math.max(0, core.lastIndex - match)] as const),
+      backlog: () => this.deliver.backlog().entries,
+    });
+  };
+
   private flushReplies(): void {
     for (const stream of this.dirty) stream.flush();
     this.dirty.clear();
@@ -291,9 +313,12 @@ export class RaftHost {
         this.heardOfStranger(from, peerUrls);
       },
       stats: this.stats,
+      counts: this.peerCounts,
       fatal,
       onMessages: (from, messages, batch) => {
         this.stampMessages(from, messages, batch);
+        if (messages.some(({ type }) => type === MessageType.HeartbeatReply))
+          this.peerCounts.of(from).heartbeatAnswered(performance.now());
         const takesEntries = !this.snapshots.isFull;
         for (const message of messages) {
           if (message.from !== from) continue;

@@ -4,6 +4,7 @@ import { CorruptionError, NewerFormatError, type Store } from '../../libs/mvcc';
 import {
   formatAddress,
   healthHandlers,
+  introspectionHandlers,
   lockDirectory,
   parseAddress,
   type DataProcessContext,
@@ -17,6 +18,7 @@ import type { StoreSnapshot } from '../../proto/gen/hexad';
 import { ApplyAttempts } from './apply/attempts';
 import { type StorageConfig, storageConfig } from './config';
 import { clearInstalled, readInstalled } from './copy/installed';
+import { StorageCounts } from './counts';
 import { storedIdentity } from './state/state';
 import { Storage } from './storage';
 
@@ -27,7 +29,8 @@ export async function startStorage(context: DataProcessContext): Promise<Running
   const settings = storageConfig(config);
   mkdirSync(settings.storeDir, { recursive: true, mode: 0o700 });
   const unlock = await lockDirectory(settings.storeDir);
-  const { store, generation, installed } = openChecked(settings, fatal);
+  const counts = new StorageCounts();
+  const { store, generation, installed } = openChecked(settings, fatal, counts);
   const tracing = startTracing(config);
   const channelOptions = { engine: config.rpcEngine, maxReceiveBytes: INTERNAL_MESSAGE_BYTES_MAX };
   const raft = parseAddress(config.addresses.raft);
@@ -36,6 +39,7 @@ export async function startStorage(context: DataProcessContext): Promise<Running
   const storage = new Storage({
     config: settings,
     store,
+    counts,
     attempts: new ApplyAttempts(settings.storeDir),
     logger,
     tracing,
@@ -49,6 +53,7 @@ export async function startStorage(context: DataProcessContext): Promise<Running
   const server = createServer({ engine: config.rpcEngine, maxReceiveBytes: INTERNAL_MESSAGE_BYTES_MAX });
   server.addHandlers(storage.handlers);
   server.addHandlers(healthHandlers());
+  server.addHandlers(introspectionHandlers('storage', logger, storage.metrics));
   const address = await server.listen(parseAddress(config.addresses.storage));
   return {
     address: formatAddress(address),
@@ -64,14 +69,15 @@ export async function startStorage(context: DataProcessContext): Promise<Running
 }
 
 /** A store that can't be used is the end of the start, in one line; a restart would not mend it. */
-function openChecked(settings: StorageConfig, fatal: (error: unknown) => never): Opened {
+function openChecked(settings: StorageConfig, fatal: (error: unknown) => never, counts: StorageCounts): Opened {
   const { storeDir } = settings;
   let opened: Opened;
   try {
     removeOtherGenerations(storeDir);
     const generation = currentGeneration(storeDir);
     const installed = readInstalled(generation);
-    opened = { generation, installed, store: openStore({ directory: generation, onFatal: fatal }) };
+    const onCommit = (tookMs: number): void => counts.commit.observe(tookMs / 1000);
+    opened = { generation, installed, store: openStore({ directory: generation, onFatal: fatal, onCommit }) };
   } catch (error) {
     if (!(error instanceof CorruptionError) && !(error instanceof NewerFormatError)) throw error;
     throw new StartError(`cannot open the store in ${settings.storeDir}: ${error.message}`);

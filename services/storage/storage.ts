@@ -1,7 +1,7 @@
 import type { Store } from '../../libs/mvcc';
 import type { Logger } from '../../libs/process';
 import type { Channel, Handlers } from '../../libs/rpc';
-import { hostMicros, type Tracing } from '../../libs/telemetry';
+import { hostMicros, type MetricFamily, type Tracing } from '../../libs/telemetry';
 import { type LogEntry, STORAGE_PATHS, type StoreSnapshot } from '../../proto/gen/hexad';
 import { ApplyStamps } from './apply-stamps';
 import { ApplyLoop } from './apply/apply-loop';
@@ -23,6 +23,9 @@ import { limits } from './limits';
 import { Outputs } from './outputs';
 import { OwnProposals } from './own-proposals';
 import { RaftLink } from './raft-link';
+import { StorageCounts } from './counts';
+import { storageMetrics } from './metrics';
+import { Alarm } from './state/alarms';
 import { createReadMethods } from './reads/methods';
 import { ReadServer } from './reads/read-server';
 import { tracedMethods } from './reads/traced';
@@ -31,6 +34,8 @@ import { openState, type ReplicatedState, saveIdentity, storedIdentity } from '.
 export interface StorageOptions {
   readonly config: StorageConfig;
   readonly store: Store;
+  /** Absent: nobody asks. */
+  readonly counts?: StorageCounts;
   /** Remembers deaths across restarts. */
   readonly attempts: Attempts;
   readonly logger: Logger;
@@ -52,6 +57,7 @@ export class Storage {
   readonly handlers: Handlers;
   private readonly state: ReplicatedState;
   private readonly gate = new Gate();
+  private readonly counts: StorageCounts;
   private readonly stamps: ApplyStamps | undefined;
   private readonly results: ResultsFeed;
   private readonly events: EventsFeed;
@@ -74,6 +80,7 @@ export class Storage {
     const { config, store, logger, tracing, fatal } = options;
     const { identity } = config;
     const headers = new ResponseHeaders(identity);
+    this.counts = options.counts ?? new StorageCounts();
     this.stamps = config.stageStamps ? new ApplyStamps(hostMicros) : undefined;
     this.results = new ResultsFeed(this.stamps);
     this.isEmpty = storedIdentity(store) === undefined;
@@ -85,6 +92,7 @@ export class Storage {
     const methods = createReadMethods(this.readContext(headers));
     this.reads = new ReadServer(store, this.gate, tracing.enabled ? tracedMethods(tracing, methods) : methods, {
       clock: config.stageStamps ? hostMicros : undefined,
+      counts: this.counts,
     });
     const backups = new BackupServer({
       state: this.state,
@@ -110,7 +118,7 @@ export class Storage {
         [STORAGE_PATHS.CopyIn]: (call) => this.copyIn.serve(call),
       },
     };
-    this.loop = this.createLoop(new StateMachine(this.state, headers, this.outputs, tracing));
+    this.loop = this.createLoop(new StateMachine(this.state, headers, this.outputs, tracing, this.counts));
     this.measureSpace();
     this.raft = this.createRaftLink();
     this.own = this.createOwnProposals();
@@ -119,6 +127,18 @@ export class Storage {
     this.durabilityTimer.unref();
     if (store.isCompacting) this.compactor.start();
   }
+
+  /** What this process tells of itself. */
+  readonly metrics = (): MetricFamily[] =>
+    storageMetrics({
+      store: this.options.store,
+      counts: this.counts,
+      leases: () => this.state.leases.size,
+      alarms: () => this.state.alarms.list(Alarm.NONE),
+      queuedBytes: () => this.loop.queuedBytes,
+      waitingReads: () => this.reads.waitingCount,
+      hubs: () => this.events.hubCount,
+    });
 
   /** Takes no more entries and makes everything durable. */
   async close(): Promise<void> {
@@ -144,6 +164,7 @@ export class Storage {
     return new ApplyLoop(store, machine, attempts, {
       onSlice: (bytes) => this.afterSlice(bytes),
       stamps: this.stamps,
+      counts: this.counts,
       onHalt: (index) => logger.fatal({ index }, 'apply halts: this entry has ended the process again and again'),
       fatal,
     });

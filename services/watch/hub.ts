@@ -34,6 +34,8 @@ export class Hub {
   private readonly restTimer: RestTimer;
   private wishChanged: () => void = () => undefined;
   private raftTerm = 0;
+  /** Storage's revision, as it said last. */
+  storageRevision = 0;
   private lastConnection = 0;
   private dispatching = false;
 
@@ -77,6 +79,12 @@ export class Hub {
     this.wishChanged = callback;
   }
 
+  get queuedBytes(): number {
+    let bytes = 0;
+    for (const proxy of this.proxies.values()) bytes += proxy.waitingBytes;
+    return bytes;
+  }
+
   get counters(): WatchCounters {
     return this.core.counters;
   }
@@ -85,6 +93,7 @@ export class Hub {
   receiveEvents(message: Uint8Array): void {
     const batch = decodeEventBatch(message);
     if (batch.raftTerm > 0) this.raftTerm = batch.raftTerm;
+    this.storageRevision = batch.currentRevision;
     const { previousRevision, revisions, currentRevision, compactRevision } = batch;
     this.core.events({ previousRevision, revisions, currentRevision, compactRevision, bytes: message.length });
     this.dispatch();

@@ -3,6 +3,7 @@ import { INTERNAL_MESSAGE_BYTES_MAX } from '../../libs/limits';
 import {
   formatAddress,
   healthHandlers,
+  introspectionHandlers,
   parseAddress,
   type ProcessContext,
   type RunningProcess,
@@ -13,6 +14,7 @@ import { STORAGE_PATHS, WATCH_HUB_PATHS } from '../../proto/gen/hexad';
 import { type WatchConfig, watchConfig } from './config';
 import { EventsLink } from './events-link';
 import { Hub } from './hub';
+import { watchMetrics } from './metrics';
 
 /** Starts the watch hub of a member: listens for proxies and follows the member's storage. */
 export async function startWatch(
@@ -52,6 +54,7 @@ export async function startWatch(
   });
   server.addHandlers({ stream: { [WATCH_HUB_PATHS.Watch]: hub.serve } });
   server.addHandlers(healthHandlers());
+  server.addHandlers(introspectionHandlers('watch', logger, () => watchMetrics(hub)));
   const address = await server.listen(parseAddress(config.addresses.watch));
   return {
     address: formatAddress(address),

@@ -6,7 +6,7 @@ export const SHARE_BOUNDS: readonly number[] = [0.001, 0.005, 0.01, 0.02, 0.05, 
 /** Durations of one method's requests: in all, by stage, and what no stage accounts for. */
 export class OpStats {
   readonly total = new DurationHistogram();
-  readonly stages: (DurationHistogram | undefined)[] = new Array<DurationHistogram | undefined>(STAGE_COUNT);
+  readonly stages: (DurationHistogram | undefined)[] = Array.from({ length: STAGE_COUNT });
   /** By the share of the total that is unattributed; not cumulative. */
   readonly shares = new Float64Array(SHARE_BOUNDS.length);
   shareSum = 0;

@@ -223,6 +223,7 @@ export class Recorder {
     }
     const unattributed = Math.abs(total - sum); // claimed twice is as wrong as not claimed
     ops.observeTotal(total, unattributed);
+    options.hot.noteSize(request);
     if (--this.untilSample === 0) {
       this.untilSample = SAMPLE_EVERY;
       options.hot.sample(request, SAMPLE_EVERY);

@@ -3,11 +3,13 @@ import type { Message, NodeId } from '../../../libs/raft';
 import type { StreamCall, StreamHandler } from '../../../libs/rpc';
 import { decodePeerBatch, type PeerBatch, type PeerHello } from '../../../proto/gen/hexad';
 import type { RaftStats } from '../stats';
+import type { AllPeerCounts } from './peer-counts';
 
 export interface PeerServerOptions {
   readonly memberId: NodeId;
   readonly clusterId: bigint;
   readonly stats: RaftStats;
+  readonly counts: AllPeerCounts;
   onMessages(from: NodeId, messages: readonly Message[], batch: PeerBatch): void;
   /** Everything else that a batch holds. */
   onExtras(from: NodeId, batch: PeerBatch): void;
@@ -48,6 +50,7 @@ export class PeerServer {
         this.streams.set(call, from);
         if (hello !== undefined) options.onHello(hello);
       }
+      options.counts.of(from).receivedBytes += bytes.length;
       try {
         receive(options, from, batch);
       } catch (error) {

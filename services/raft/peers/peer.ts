@@ -24,12 +24,14 @@ import { toHostMicros } from '../../../libs/telemetry';
 import type { RaftStats } from '../stats';
 import { peerAddress } from '../../../libs/peer-address';
 import type { PeerEncoder } from './peer-codec';
+import type { AllPeerCounts } from './peer-counts';
 
 export interface PeerOptions {
   readonly engine: EngineName;
   readonly queueBytes: number;
   readonly encoder: PeerEncoder;
   readonly stats: RaftStats;
+  readonly counts: AllPeerCounts;
   readonly tls: (host: string) => TlsClientOptions;
   hello(to: NodeId): Uint8Array;
   /** The bulk link broke: what was under way on it may be lost. */
@@ -123,6 +125,7 @@ export class Peer {
 
   queue(message: Message): void {
     if (message.type === MessageType.Snapshot) return this.options.onSnapshot(this.id);
+    if (message.type === MessageType.Heartbeat) this.options.counts.of(this.id).heartbeatSent(performance.now());
     (isBulk(message.type) ? this.bulk : this.control).messages.push(message);
   }
 
@@ -211,12 +214,14 @@ class Lane {
     if (!link.isOpen || link.bufferedBytes > options.queueBytes) {
       // Raft's messages may be lost: it sends them again once it is told.
       options.stats.peerMessagesDropped += messages.length;
+      options.counts.of(this.id).sentFailures += 1;
       if (messages.some(({ type }) => type === MessageType.Heartbeat)) options.stats.heartbeatSendFailures += 1;
       if (messages.length > 0) this.onLost();
       return;
     }
     const bytes = options.encoder.encode(messages, extras);
     options.stats.peerBytesSent += bytes.length;
+    options.counts.of(this.id).sentBytes += bytes.length;
     link.send(bytes);
   }
 
@@ -258,6 +263,7 @@ class Lane {
       },
       onMessage: () => undefined,
       onClose: (reason) => {
+        options.counts.of(id).disconnects += 1;
         options.onRefused(id, url, reason);
         this.onLost();
         this.tryNext();

@@ -1,6 +1,7 @@
 import type { Store } from '../../../libs/mvcc';
 import type { LogEntry } from '../../../proto/gen/hexad';
 import type { ApplyStamps } from '../apply-stamps';
+import type { StorageCounts } from '../counts';
 import { limits } from '../limits';
 import type { Attempts } from './attempts';
 import type { StateMachine } from './machine';
@@ -12,6 +13,7 @@ export interface ApplyLoopEvents {
   onHalt(index: number): void;
   fatal(error: unknown): never;
   /** Undefined: no stage stamps. */
+  readonly counts?: StorageCounts;
   readonly stamps?: Pick<ApplyStamps, 'storeBusy' | 'sliceBegins'> | undefined;
 }
 
@@ -109,8 +111,19 @@ export class ApplyLoop {
     this.attempts.end(this.store.applied.index);
   }
 
+  private count(entries: number, tookMs: number): void {
+    const { counts } = this.events;
+    if (counts === undefined) return;
+    counts.slices++;
+    counts.entriesApplied += entries;
+    counts.apply.observe(tookMs / 1000);
+    if (tookMs > limits.slowApplyMs) counts.slowApplies++;
+  }
+
   private applyUntil(end: number): number {
-    const deadline = performance.now() + limits.applySliceMs;
+    const started = performance.now();
+    const deadline = started + limits.applySliceMs;
+    const from = this.at;
     let bytes = 0;
     while (this.at < end) {
       const entry = this.queue[this.at] as LogEntry;
@@ -120,6 +133,7 @@ export class ApplyLoop {
       if ((this.at & 31) === 0 && performance.now() > deadline) break;
     }
     this.bytesQueued -= bytes;
+    this.count(this.at - from, performance.now() - started);
     return bytes;
   }
 }

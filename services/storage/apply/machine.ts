@@ -2,13 +2,14 @@ import { Errors } from '../../../libs/errors';
 import type { Position, RevisionChanges } from '../../../libs/mvcc';
 import type { Tracing } from '../../../libs/telemetry';
 import { WireError } from '../../../libs/wire';
-import { decodeConfChange, decodeEntry, type LogEntry, LogEntryType } from '../../../proto/gen/hexad';
+import { EntryKind, decodeConfChange, decodeEntry, type LogEntry, LogEntryType } from '../../../proto/gen/hexad';
 import type { ResponseHeaders } from '../headers';
 import type { ReplicatedState } from '../state/state';
 import { AlarmGuard } from './alarm-guard';
 import { refused, type Applier, type ApplyOutcome } from './applier';
 import { Authoriser } from './authoriser';
-import { decodeCommand } from './command';
+import { StorageCounts } from '../counts';
+import { type Command, decodeCommand } from './command';
 import { Executor } from './executor';
 import type { FeedChanges } from './feed-changes';
 import { ConfigurationExecutor } from './members';
@@ -36,6 +37,7 @@ export class StateMachine {
     headers: ResponseHeaders,
     private readonly sink: ApplySink,
     tracing?: Tracing,
+    private readonly counts: StorageCounts = new StorageCounts(),
   ) {
     const chain = new Authoriser(state, new AlarmGuard(state, new Executor(state, headers, sink)));
     this.chain = tracing?.enabled ? new TracedApplier(tracing, chain) : chain;
@@ -62,7 +64,19 @@ export class StateMachine {
     if (entry === undefined) return;
     const command = readable(() => decodeCommand(entry));
     const outcome = command === undefined ? refused(Errors.MalformedRequest) : this.chain.apply(command, logEntry);
+    if (command !== undefined && outcome.error === undefined) this.count(command);
     this.report(entry.origin, entry.sequence, outcome, logEntry);
+  }
+
+  private count({ kind, entry }: Command): void {
+    const { counts } = this;
+    if (kind === EntryKind.ENTRY_PUT) {
+      counts.puts++;
+      counts.putBytes += entry.body.length;
+    } else if (kind === EntryKind.ENTRY_TXN) counts.txns++;
+    else if (kind === EntryKind.ENTRY_DELETE_RANGE) counts.deletes++;
+    else if (kind === EntryKind.ENTRY_LEASE_GRANT) counts.leasesGranted++;
+    else if (kind === EntryKind.ENTRY_LEASE_REVOKE) counts.leasesRevoked++;
   }
 
   private applyConfiguration(logEntry: LogEntry): void {

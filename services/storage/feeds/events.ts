@@ -46,6 +46,10 @@ export class EventsFeed {
     onRequests(call, decodeEventsRequest, ({ idle }) => this.gate.whenOpen(() => this.setWish(hub, !idle)));
   }
 
+  get hubCount(): number {
+    return this.hubs.size;
+  }
+
   close(): void {
     clearInterval(this.timer);
   }

@@ -3,6 +3,8 @@ import type { Store } from '../../../libs/mvcc';
 import { type BatchCall, type BatchPeer, batchHandler, type StreamHandler } from '../../../libs/rpc';
 import { WireError } from '../../../libs/wire';
 import type { Gate } from '../gate';
+import { StorageMethod } from '../../../proto/gen/hexad';
+import type { StorageCounts } from '../counts';
 import { limits } from '../limits';
 
 /** Answers one call through `peer.reply`, now or later. May throw WireError for a payload that is not what it should be. */
@@ -13,19 +15,27 @@ interface WaitingRead {
   readonly peer: BatchPeer;
 }
 
+export interface ReadServerOptions {
+  /** Microseconds of the host's clock; undefined: no stage stamps. */
+  readonly clock?: (() => number) | undefined;
+  readonly counts?: Pick<StorageCounts, 'ranges'>;
+}
+
 /** Answers reads, each from a view at or after the index it requires. Those that came too early wait, in index order. */
 export class ReadServer {
   readonly handler: StreamHandler;
   /** Ascending by required index, arrival order among equals. */
   private waiting: WaitingRead[] = [];
   private waitingBytes = 0;
+  private readonly counts: Pick<StorageCounts, 'ranges'>;
 
   constructor(
     private readonly store: Store,
     private readonly gate: Gate,
     private readonly methods: ReadonlyMap<number, ReadMethod>,
-    { clock }: { readonly clock?: (() => number) | undefined } = {},
+    { clock, counts }: ReadServerOptions = {},
   ) {
+    this.counts = counts ?? { ranges: 0 };
     this.handler = batchHandler(
       (calls, peer) => {
         for (const call of calls) this.accept(call, peer);
@@ -49,6 +59,10 @@ export class ReadServer {
     }
   }
 
+  get waitingCount(): number {
+    return this.waiting.length;
+  }
+
   private accept(call: BatchCall, peer: BatchPeer): void {
     if (this.gate.isOpen && call.requiredIndex <= this.store.applied.index) this.answer(call, peer);
     else if (this.waiting.length >= limits.waitingReadsMax || this.waitingBytes > limits.waitingReadBytesMax) {
@@ -66,6 +80,7 @@ export class ReadServer {
   }
 
   private answer(call: BatchCall, peer: BatchPeer): void {
+    if (call.method === StorageMethod.STORAGE_RANGE) this.counts.ranges++;
     const method = this.methods.get(call.method);
     if (method === undefined) {
       peer.reply(call.id, Errors.UnknownMethod.id);

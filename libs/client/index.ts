@@ -1,0 +1,9 @@
+export type {
+  HotEntry,
+  OpSummary,
+  RequestBreakdown,
+  SlowestDocument,
+  StageSummary,
+  StageTime,
+  TopDocument,
+} from './insight-types';
