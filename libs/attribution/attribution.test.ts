@@ -47,8 +47,17 @@ const time = fc.nat({ max: 2 ** 45 });
 const duration = fc.nat({ max: 2 ** 31 });
 const id = fc.bigInt({ min: 1n, max: 2n ** 64n - 1n });
 const timing = fc
-  .record({ first: fc.nat(), more: duration, arrived: time, d1: duration, d2: duration, d3: duration, leader: id })
-  .chain(({ first, more, arrived, d1, d2, d3, leader }) =>
+  .record({
+    first: fc.nat(),
+    more: duration,
+    arrived: time,
+    d1: duration,
+    d2: duration,
+    d3: duration,
+    d4: duration,
+    leader: id,
+  })
+  .chain(({ first, more, arrived, d1, d2, d3, d4, leader }) =>
     fc.record({
       first: fc.constant(first),
       last: fc.constant(first + more),
@@ -56,6 +65,7 @@ const timing = fc
       appended: fc.constant(arrived + d1),
       synced: fc.constant(arrived + d1 + d2),
       committed: fc.constant(arrived + d1 + d2 + d3),
+      delivered: fc.constant(arrived + d1 + d2 + d3 + d4),
       fsync: duration,
       leader: fc.constant(leader),
       follower: fc.oneof(fc.constant(0n), id),

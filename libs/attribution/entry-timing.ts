@@ -15,6 +15,8 @@ export interface EntryTiming {
   readonly synced: number;
   /** A quorum had them, as the leader knows. */
   readonly committed: number;
+  /** They were handed to the storage of the proposer's member; 0: not yet. */
+  readonly delivered: number;
   /** The leader's write and fdatasync alone. */
   readonly fsync: number;
   readonly leader: bigint;
@@ -38,6 +40,7 @@ export function encodeEntryTimings(timings: readonly EntryTiming[]): Uint8Array 
   for (let i = timings.length - 1; i >= 0; i--) {
     const t = timings[i] as EntryTiming;
     const before = w.length;
+    if (t.delivered > 0) field(w, 0x70, t.delivered - t.committed);
     field(w, 0x68, t.forwardNet);
     field(w, 0x60, t.followerFsync);
     field(w, 0x58, t.followerHeld);
@@ -84,7 +87,7 @@ export function decodeEntryTimings(bytes: Uint8Array): EntryTiming[] {
 }
 
 function readTiming(reader: Reader): EntryTiming {
-  const numbers = Array.from({ length: 14 }, () => 0);
+  const numbers = Array.from({ length: 15 }, () => 0);
   let leader = 0n;
   let follower = 0n;
   while (reader.pos < reader.end) {
@@ -105,6 +108,7 @@ function readTiming(reader: Reader): EntryTiming {
     appended,
     synced,
     committed: synced + at(6),
+    delivered: synced + at(6) + at(14),
     fsync: at(7),
     leader,
     follower,

@@ -3,7 +3,7 @@ import { Errors, type RpcError } from '../../libs/errors';
 import { PROPOSALS_IN_FLIGHT_BYTES_MAX, REQUESTS_IN_FLIGHT_MAX } from '../../libs/limits';
 import { parseAddress, type Logger } from '../../libs/process';
 import type { ProcessConfig } from '../../libs/config';
-import { decodeTrace } from '../../libs/telemetry';
+import { decodeTrace, type Tracing } from '../../libs/telemetry';
 import type { UnaryRequest } from './requests';
 import { AUTH_PATHS, LEASE_PATHS } from '../../proto/gen/hexad';
 import { Admission } from './admission';
@@ -66,6 +66,7 @@ export class Edge {
     private readonly settings: ProxySettings,
     private readonly logger: Logger,
     startTrace: RouterOptions['startTrace'],
+    tracing: Tracing,
   ) {
     const { timeoutMs } = settings;
     this.view = this.createView();
@@ -80,7 +81,7 @@ export class Edge {
     const { maxRequestBytes } = config.limits;
     const term = (): number => this.view.term;
     const origin = randomOrigin();
-    this.attribution = new Attribution({ config, origin, view: this.view, logger });
+    this.attribution = new Attribution({ config, origin, view: this.view, logger, tracing });
     const { recorder } = this.attribution;
     this.writes = new WritePipeline({ origin, maxRequestBytes, timeoutMs, now, afterArrivals, term, recorder });
     this.reads = new ReadPipeline({ timeoutMs, now, afterArrivals, firstContext: randomOrigin(), recorder });

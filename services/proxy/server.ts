@@ -24,7 +24,7 @@ export async function startProxy({ config, logger }: ProcessContext): Promise<Ru
   const startTrace = tracing.enabled ? traceStarter(tracing) : undefined;
   const { settings, edge } = orRefuse(() => {
     const read = proxySettings(config);
-    return { settings: read, edge: new Edge(config, read, logger, startTrace) };
+    return { settings: read, edge: new Edge(config, read, logger, startTrace, tracing) };
   });
   const servers = await listenAll(edge, settings, { config, logger });
   await untilReady(edge);

@@ -138,7 +138,7 @@ export class RaftHost {
     });
     const recordInstalled = (snapshot: StoreSnapshot): boolean => this.snapshots.record(snapshot);
     this.deliver = new Deliver({ consensus, wal, settings, stats, stamps, fatal, recordInstalled });
-    this.traces = new ProposalTraces(tracing);
+    this.traces = new ProposalTraces(tracing, config.name);
     const guard = new ConfGuard({
       core,
       book,
@@ -250,6 +250,7 @@ export class RaftHost {
         this.advanceStamps();
         this.deliver.send();
         this.snapshots.afterTurn();
+        this.traces.persisted(this.consensus.core.persistedIndex, this.wal.lastSyncMs);
         this.traces.committed(this.consensus.core.commit);
         this.status.update();
         this.flushReplies();
@@ -322,6 +323,7 @@ export class RaftHost {
         const takesEntries = !this.snapshots.isFull;
         for (const message of messages) {
           if (message.from !== from) continue;
+          if (message.entries.length > 0) this.traces.replicated(message.entries);
           if (takesEntries || message.entries.length === 0) this.consensus.core.step(message);
         }
         this.consensus.schedule();

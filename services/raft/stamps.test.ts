@@ -34,6 +34,7 @@ test('the entries of a batch share one record of when they were appended, synced
       followerHeld: 40,
       followerFsync: 30,
       forwardNet: 0,
+      delivered: 1_000_150,
     },
   ]);
   expect(delivered(10, 12)).toEqual([]);

@@ -138,7 +138,9 @@ export class EntryStamps {
     if (count === 0) return NO_BYTES;
     const chosen = this.done.slice(0, count).filter((timing) => timing.last >= first);
     this.done.splice(0, over);
-    return chosen.length === 0 ? NO_BYTES : encodeEntryTimings(chosen);
+    if (chosen.length === 0) return NO_BYTES;
+    const now = Math.round(this.clock());
+    return encodeEntryTimings(chosen.map((timing) => ({ ...timing, delivered: Math.max(timing.committed, now) })));
   }
 
   /** What this member appended may never be committed. */
@@ -175,6 +177,7 @@ export class EntryStamps {
       followerHeld: ack?.held ?? 0,
       followerFsync: ack?.fsync ?? 0,
       forwardNet: 0,
+      delivered: 0,
     };
     if (from === undefined) {
       this.done.push(timing);

@@ -1,12 +1,12 @@
 import type { ProcessConfig } from '../../../libs/config';
 import type { Logger } from '../../../libs/process';
-import { hostMicros } from '../../../libs/telemetry';
+import { hostMicros, type Tracing } from '../../../libs/telemetry';
 import type { MemberView } from '../member-view';
 import type { Breakdown } from './breakdown';
 import { HotKeys } from './hot-keys';
 import { Recorder } from './recorder';
+import { RequestSpans } from './request-spans';
 import { Slowest } from './slowest';
-import type { TimedRequest } from './timed-request';
 
 const FADE_MS = 5000;
 
@@ -16,9 +16,8 @@ export interface AttributionOptions {
   readonly origin: number;
   readonly view: Pick<MemberView, 'members'>;
   readonly logger: Logger;
+  readonly tracing: Tracing;
 }
-
-export type NotableListener = (breakdown: Breakdown, request: TimedRequest, startedAt: number) => void;
 
 /** Where the time of this process's requests goes: what is measured, remembered and told. */
 export class Attribution {
@@ -26,12 +25,11 @@ export class Attribution {
   readonly hot = new HotKeys();
   /** Undefined: stage stamps are off. */
   readonly recorder: Recorder | undefined;
-  /** Told of requests that were slow or failed. */
-  onNotable: NotableListener = () => undefined;
   private fadeAt = 0;
 
   constructor(options: AttributionOptions) {
-    const { config, origin, view, logger } = options;
+    const { config, origin, view, logger, tracing } = options;
+    const spans = tracing.enabled ? new RequestSpans(tracing) : undefined;
     const { stageStamps, slowRequestMs } = config.telemetry;
     if (!stageStamps) return;
     const slowMicros = slowRequestMs > 0 ? slowRequestMs * 1000 : Number.POSITIVE_INFINITY;
@@ -42,9 +40,10 @@ export class Attribution {
       origin,
       memberName: () => config.name,
       nameOf: (id) => view.members.get(id)?.name || id.toString(16),
-      onNotable: (breakdown, request, startedAt) => {
-        if (breakdown.totalMicros > slowMicros) logSlowRequest(logger, breakdown);
-        this.onNotable(breakdown, request, startedAt);
+      onNotable: (breakdown, request, tookMicros) => {
+        const traceId = spans?.export(breakdown, request, Date.now() - tookMicros / 1000) ?? breakdown.traceId;
+        if (breakdown.totalMicros > slowMicros) logSlowRequest(logger, { ...breakdown, traceId });
+        return traceId;
       },
       slowest: this.slowest,
       hot: this.hot,

@@ -13,6 +13,8 @@ export interface WriteDetail {
   /** Of a request that was passed on to the leader: the way there and back. */
   readonly forwardNet: number;
   readonly index: number;
+  /** Entries that came to the leader's log together. */
+  readonly batch: number;
 }
 
 export interface StageTime {

@@ -33,7 +33,10 @@ function setUp(slowMicros = 50_000) {
     origin: 5,
     memberName: () => 'm1',
     nameOf: (id) => `m${id}`,
-    onNotable: (breakdown) => notable.push(breakdown),
+    onNotable: (breakdown) => {
+      notable.push(breakdown);
+      return '';
+    },
     slowest,
     hot,
   });
@@ -58,6 +61,7 @@ function timing(fields: Partial<EntryTiming> = {}): EntryTiming {
     appended: BASE + 200,
     synced: BASE + 500,
     committed: BASE + 600,
+    delivered: BASE + 650,
     fsync: 250,
     leader: 1n,
     follower: 2n,
@@ -117,6 +121,7 @@ test('times of another host are put between the moments when the request left an
   const shift = 5_000_000_000;
   const entry = timing();
   const moved = {
+    delivered: entry.delivered + shift,
     arrived: entry.arrived + shift,
     appended: entry.appended + shift,
     synced: entry.synced + shift,
@@ -219,7 +224,9 @@ test.each<[string, Partial<EntryTiming>, string, string, RegExp]>([
 ])('when %s the cause names the stage, the place and the reason', (_, fields, stage, process, reason) => {
   const { clock, notable, recorder, request } = setUp();
   const end = (fields.committed ?? 0) - BASE;
-  recorder.resultsBegin(batch(timing(fields), { received: end + 10, applied: end + 100 }));
+  recorder.resultsBegin(
+    batch(timing({ ...fields, delivered: BASE + end + 10 }), { received: end + 10, applied: end + 100 }),
+  );
   recorder.result(request('put'), PROGRESS, 11, new Uint8Array(0));
   clock.now = BASE + end + 200;
   recorder.resultsEnd();

@@ -44,8 +44,8 @@ export interface RecorderOptions {
   readonly origin: number;
   readonly memberName: () => string;
   readonly nameOf: (id: bigint) => string;
-  /** A request was slow or failed. */
-  readonly onNotable: (breakdown: Breakdown, request: TimedRequest, startedAt: number) => void;
+  /** A request was slow or failed, or is traced. `tookMicros` ago it came. Returns the id of its trace; empty: none. */
+  readonly onNotable: (breakdown: Breakdown, request: TimedRequest, tookMicros: number) => string;
   readonly slowest: Slowest;
   readonly hot: HotKeys;
 }
@@ -159,22 +159,24 @@ export class Recorder {
     const segment = stamps === undefined ? undefined : this.segmentOf(stamps.segments, index);
     if (stamps === undefined || segment === undefined) {
       for (let stage = Stage.Propose as number; stage <= Stage.Lmdb; stage++) values[stage] = 0;
+      // The answer to a physical compaction comes when its last slice is done, long after its entry's stamps have gone.
+      if (request.stats.ops.op === 'compact') values[Stage.Apply] = positive(now - handedOver);
       const applied = stamps?.appliedAt ?? 0;
       values[Stage.Respond] = applied >= handedOver && applied <= now ? now - applied : 0;
       return this.finish(request, WRITE, now, undefined, response, undefined);
     }
-    const { timing, receivedAt } = segment;
+    const { timing } = segment;
     const shift = clockShift(timing.arrived, stamps.appliedAt, handedOver, now);
     const appended = timing.appended + shift;
     const applied = stamps.appliedAt + shift;
-    const received = receivedAt + shift;
+    const delivered = timing.delivered + shift;
     const committed = timing.committed + shift;
-    const waited = Math.min(stamps.storeWait, Math.max(0, applied - received));
+    const waited = Math.min(stamps.storeWait, Math.max(0, applied - delivered));
     values[Stage.Propose] = positive(appended - handedOver);
     values[Stage.Wal] = timing.synced - timing.appended;
     values[Stage.Replicate] = timing.committed - timing.synced;
-    values[Stage.Commit] = positive(received - committed);
-    values[Stage.Apply] = positive(applied - received - waited);
+    values[Stage.Commit] = positive(delivered - committed);
+    values[Stage.Apply] = positive(applied - delivered - waited);
     values[Stage.Lmdb] = waited;
     values[Stage.Respond] = positive(now - applied);
     return this.finish(request, WRITE, now, undefined, response, { segment, index });
@@ -230,10 +232,13 @@ export class Recorder {
     }
     const isNotable = total > options.slowMicros || error !== undefined;
     if (isNotable || request.wantsTiming || total > options.slowest.floorMicros || request.trace.length > 0) {
-      const made = this.breakdown(request, stages, total, unattributed, error, response, entry);
+      let made = this.breakdown(request, stages, total, unattributed, error, response, entry);
+      if (isNotable || request.trace.length > 0) {
+        const traceId = options.onNotable(made, request, total);
+        if (traceId !== made.traceId) made = { ...made, traceId };
+      }
       options.slowest.offer(made);
       if (isNotable || request.wantsTiming || made.traceId !== '') options.slowest.keep(made);
-      if (isNotable) options.onNotable(made, request, received);
       if (made.traceId !== '') ops.exemplar(total, made.traceId, made.at / 1000);
     }
     if (!request.wantsTiming) return undefined;
@@ -296,6 +301,7 @@ export class Recorder {
       followerFsync,
       forwardNet,
       index,
+      batch: timing.last - timing.first + 1,
     };
   }
 
