@@ -73,6 +73,7 @@ const timing = fc
       followerHeld: duration,
       followerFsync: duration,
       forwardNet: duration,
+      leaderStall: duration,
     }),
   );
 

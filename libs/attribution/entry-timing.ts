@@ -29,6 +29,8 @@ export interface EntryTiming {
   readonly followerFsync: number;
   /** Of a proposal that another member passed on to the leader: the way there and back. */
   readonly forwardNet: number;
+  /** How long the leader's event loop stood still meanwhile. */
+  readonly leaderStall: number;
 }
 
 /** What rounding and readings some instructions apart may make of one clock; two hosts' are never so near each other. */
@@ -40,6 +42,7 @@ export function encodeEntryTimings(timings: readonly EntryTiming[]): Uint8Array 
   for (let i = timings.length - 1; i >= 0; i--) {
     const t = timings[i] as EntryTiming;
     const before = w.length;
+    field(w, 0x78, t.leaderStall);
     if (t.delivered > 0) field(w, 0x70, t.delivered - t.committed);
     field(w, 0x68, t.forwardNet);
     field(w, 0x60, t.followerFsync);
@@ -87,7 +90,7 @@ export function decodeEntryTimings(bytes: Uint8Array): EntryTiming[] {
 }
 
 function readTiming(reader: Reader): EntryTiming {
-  const numbers = Array.from({ length: 15 }, () => 0);
+  const numbers = Array.from({ length: 16 }, () => 0);
   let leader = 0n;
   let follower = 0n;
   while (reader.pos < reader.end) {
@@ -116,6 +119,7 @@ function readTiming(reader: Reader): EntryTiming {
     followerHeld: at(11),
     followerFsync: at(12),
     forwardNet: at(13),
+    leaderStall: at(15),
   };
 }
 

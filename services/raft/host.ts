@@ -97,7 +97,7 @@ export class RaftHost {
     this.wal = wal;
     this.book = book;
     this.hints = opened.hints;
-    this.stamps = new EntryStamps(settings.memberId, hostMicros, settings.stageStamps);
+    this.stamps = new EntryStamps(settings.memberId, hostMicros, settings.stageStamps, settings.heartbeatMs);
     const { stamps } = this;
     this.peers = new PeerSet(settings.memberId, {
       engine: config.rpcEngine,
@@ -357,6 +357,7 @@ export class RaftHost {
   };
 
   private tick(): void {
+    this.stamps.tick();
     this.consensus.core.tick();
     const target = this.consensus.handOverIfStalled(this.settings.electionMs);
     if (target !== 0n)

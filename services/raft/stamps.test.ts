@@ -6,7 +6,7 @@ const FOLLOWER = 2n;
 
 function setUp(self = LEADER, enabled = true) {
   const clock = { now: 1_000_000 };
-  const stamps = new EntryStamps(self, () => clock.now, enabled);
+  const stamps = new EntryStamps(self, () => clock.now, enabled, 100);
   const delivered = (first: number, last: number) => decodeEntryTimings(stamps.forDelivery(first, last));
   return { clock, stamps, delivered };
 }
@@ -34,6 +34,7 @@ test('the entries of a batch share one record of when they were appended, synced
       followerHeld: 40,
       followerFsync: 30,
       forwardNet: 0,
+      leaderStall: 0,
       delivered: 1_000_150,
     },
   ]);
@@ -74,6 +75,23 @@ test('a record stays until the last of its entries is delivered', () => {
   expect(delivered(1, 2)).toHaveLength(1);
   expect(delivered(3, 4)).toHaveLength(1);
   expect(delivered(5, 5)).toHaveLength(0);
+});
+
+test('a leader whose event loop stood still says so', () => {
+  const { clock, stamps, delivered } = setUp();
+  stamps.tick();
+  stamps.appended(1, 1, 1_000_000, undefined);
+  clock.now += 400_000;
+  stamps.acknowledged(FOLLOWER, 1, 40, 30);
+  stamps.advance(1, 1, 400_000);
+  expect(delivered(1, 1)).toMatchObject([{ leaderStall: 350_000 }]);
+  for (let i = 0; i < 5; i++) {
+    clock.now += 100_000;
+    stamps.tick();
+  }
+  stamps.appended(2, 1, clock.now, undefined);
+  stamps.advance(2, 2, 10);
+  expect(delivered(2, 2)).toMatchObject([{ leaderStall: 0 }]);
 });
 
 test('a leader that is one no more forgets what may never be committed', () => {

@@ -4,6 +4,8 @@ import type { ForwardedTiming } from '../../proto/gen/hexad';
 
 /** More batches than this are never on their way from log to delivery; older ones would be stuck. */
 const BATCHES_MAX = 16_384;
+/** Longer, and nobody has looked: nothing was going on. */
+const STALL_MICROS_MAX = 60_000_000;
 
 /** Proposals that came from another member, and its stamps of them. */
 export interface ForwardedFrom {
@@ -48,6 +50,9 @@ export class EntryStamps {
   private committed = 0;
   /** Finished records of this member's own proposals, until their entries are delivered. */
   private done: EntryTiming[] = [];
+  private seenAt = Number.NEGATIVE_INFINITY;
+  /** The last time that the event loop stood still. */
+  private stall = { until: 0, micros: 0 };
   private forOthers = new Map<NodeId, ForwardedTiming[]>();
 
   constructor(
@@ -55,7 +60,22 @@ export class EntryStamps {
     /** Microseconds of the host's monotonic clock. */
     private readonly clock: () => number,
     private readonly enabled: boolean,
+    /** Milliseconds between two ticks: the loop is seen at least so often. */
+    private readonly tickMs: number,
   ) {}
+
+  /** The event loop runs. */
+  tick(): void {
+    if (this.enabled) this.seen(this.clock());
+  }
+
+  /** Of two looks that are much further apart than two ticks, the loop has stood still in between. */
+  private seen(now: number): void {
+    const gap = now - this.seenAt;
+    this.seenAt = now;
+    const tick = this.tickMs * 1000;
+    if (gap > 1.5 * tick && gap < STALL_MICROS_MAX) this.stall = { until: now, micros: Math.round(gap - tick / 2) };
+  }
 
   /** `count` proposals were appended just now, the last of them at `last`. */
   appended(last: number, count: number, arrived: number, from: ForwardedFrom | undefined): void {
@@ -63,6 +83,7 @@ export class EntryStamps {
     if (!this.enabled || from?.sent === 0) return;
     if (this.led.length >= BATCHES_MAX) this.leadershipLost();
     const appended = Math.round(this.clock());
+    this.seen(appended);
     const first = last - count + 1;
     const start = Math.min(Math.round(arrived), appended);
     this.led.push({ first, last, arrived: start, appended, from, synced: 0, committed: 0, fsync: 0, ack: undefined });
@@ -72,6 +93,7 @@ export class EntryStamps {
   acknowledged(from: NodeId, index: number, held: number, fsync: number): void {
     if (this.committed === this.led.length) return;
     const ack = { from, at: Math.round(this.clock()), held, fsync };
+    this.seen(ack.at);
     for (let i = this.committed; i < this.led.length; i++) {
       const batch = this.led[i] as Batch;
       if (batch.last > index) return;
@@ -87,6 +109,7 @@ export class EntryStamps {
     const commitsMore = this.committed < led.length && (led[this.committed] as Batch).last <= commitIndex;
     if (!syncsMore && !commitsMore) return;
     const now = Math.round(this.clock());
+    this.seen(now);
     for (; this.synced < led.length && (led[this.synced] as Batch).last <= persistedIndex; this.synced++) {
       const batch = led[this.synced] as Batch;
       batch.synced = now;
@@ -178,6 +201,7 @@ export class EntryStamps {
       followerFsync: ack?.fsync ?? 0,
       forwardNet: 0,
       delivered: 0,
+      leaderStall: this.stall.until >= appended ? this.stall.micros : 0,
     };
     if (from === undefined) {
       this.done.push(timing);

@@ -49,7 +49,7 @@ const put = (client: MemberClient) =>
     made = await Cluster.create({
       members: 3,
       // Faults are shorter than the patience of followers: the leader stays.
-      flags: ['--heartbeat-interval=500', '--election-timeout=5000', '--slow-request-threshold=150ms'],
+      flags: ['--heartbeat-interval=100', '--election-timeout=5000', '--slow-request-threshold=150ms'],
       peerPort: (member, port) => {
         network.setTarget(member, port);
         return network.ports[member] ?? 0;

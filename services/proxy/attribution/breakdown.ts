@@ -12,6 +12,8 @@ export interface WriteDetail {
   readonly followerFsync: number;
   /** Of a request that was passed on to the leader: the way there and back. */
   readonly forwardNet: number;
+  /** How long the leader's event loop stood still. */
+  readonly leaderStall: number;
   readonly index: number;
   /** Entries that came to the leader's log together. */
   readonly batch: number;
@@ -83,6 +85,10 @@ export function causeOf(
     const p99 = p99OfFsync(of);
     return `${waited} for fsync on ${of}${p99 === 0 ? '' : `; its disk's p99 is ${ms(p99)} ms`}`;
   };
+  if (detail !== undefined && detail.leaderStall * 2 >= micros && (stage === 'wal' || stage === 'replicate')) {
+    const reason = `${waited} for raft on ${detail.leader}, whose event loop stood still for ${ms(detail.leaderStall)} ms`;
+    return { ...longest, process: `raft@${detail.leader}`, reason };
+  }
   if (stage === 'wal' && detail !== undefined) {
     const reason =
       detail.fsync * 2 >= micros ? disk(detail.leader) : `${waited} for earlier writes of the WAL on ${detail.leader}`;

@@ -69,6 +69,7 @@ function timing(fields: Partial<EntryTiming> = {}): EntryTiming {
     followerHeld: 300,
     followerFsync: 260,
     forwardNet: 0,
+    leaderStall: 0,
     ...fields,
   };
 }

@@ -300,6 +300,7 @@ export class Recorder {
       followerHeld,
       followerFsync,
       forwardNet,
+      leaderStall: timing.leaderStall,
       index,
       batch: timing.last - timing.first + 1,
     };
