@@ -7,3 +7,4 @@ export type {
   StageTime,
   TopDocument,
 } from './insight-types';
+export { Client, type ClientOptions, parseEndpoint, prefixEnd, RequestError } from './client';
