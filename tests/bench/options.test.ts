@@ -10,6 +10,12 @@ function options(...argv: string[]): Options {
 
 const names = (of: Pick<Options, 'cases'>): string[] => of.cases.map(({ name }) => name);
 
+test('what stage stamps cost is measured alone, in ten pairs of rounds', () => {
+  expect(options('--case', 'attribution-cost')).toMatchObject({ attributionCost: true, rounds: 10 });
+  expect(options('--case', 'attribution-cost', '--rounds', '2')).toMatchObject({ rounds: 2 });
+  expect(() => options('--case', 'attribution-cost', '--case', 'put-1-3')).toThrow(UsageError);
+});
+
 test('without arguments all cases run three times against the etcd on PATH', () => {
   expect(options()).toMatchObject({ rounds: 3, seconds: 5, warmUp: 5, etcd: 'etcd', check: false });
   expect(options().cases).toEqual(CASES);
