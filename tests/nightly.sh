@@ -20,6 +20,7 @@ for scenario in tests/faults/scenarios/*.txt; do faults --scenario "$scenario"; 
 faults --members 5 --scenario tests/faults/scenarios/leader-killed.txt
 faults --members 3 --minutes 30
 faults --members 5 --minutes 30
+faults --failpoints all
 faults --power-cuts 1000
 faults --power-cuts 300 --members 3
 echo "$passed passed, $failed failed, $skipped skipped"

@@ -1,2 +1,2 @@
-export { begunIdentity, type BegunIdentity, begunNote, noteBegun } from './begun-note';
+export { begunIdentity, type BegunIdentity, begunNote, begunToken, noteBegun } from './begun-note';
 export { bootstrapEntries, type InitialMember, walBootstrap } from './first-entries';

@@ -149,7 +149,19 @@ describe('member configuration', () => {
     [['--cipher-suites=ROT13'], /unexpected TLS cipher suite/],
     [['--bcrypt-cost=3'], /from 4 to 31/],
     [['--auto-compaction-retention=soon'], /is not a duration/],
-    [['--event-bus=nats://127.0.0.1:4222'], /is not supported/],
+    [['--event-bus=amqp://127.0.0.1:4222'], /must be grpc, nats:\/\/HOST:PORT or tls:\/\/HOST:PORT/],
+    [['--event-bus='], /--event-bus is empty/],
+    [['--event-bus=nats://ann:secret@'], /is "nats:\/\/…@"/],
+    [['--event-bus-cert-file=c.pem'], /must both be given/],
+    [['--watch-hubs=*'], /needs --event-bus/],
+    [['--watch-hubs=here'], /--watch-hubs must be unix:PATH or tcp:HOST:PORT/],
+    [['--attach-members=*', '--event-bus=nats://n:4222'], /only with --cluster-id or --initial-cluster/],
+    [['--attach-members=*,m1'], /has '\*' and names/],
+    [['--attach-members=m1,m1', '--run-dir=/run/{member}'], /names m1 twice/],
+    [['--attach-members=m1,m2'], /--raft-address must contain \{member\}/],
+    [['--cluster-id=cafe'], /is for free-standing processes/],
+    [['--cluster-id=0xxyz', '--attach-members=m1'], /is not a 64-bit number/],
+    [['--watch-advertise-address=here'], /must be unix:PATH or tcp:HOST:PORT/],
     [['--log-level=loud'], /--log-level/],
     [['--storage-address=here'], /must be unix:PATH or tcp:HOST:PORT/],
   ])('%j is one clear error', (argv, message) => {
@@ -163,6 +175,36 @@ describe('member configuration', () => {
     expect(
       config('--auto-compaction-mode=revision', '--auto-compaction-retention=1000').timing.autoCompactionRetention,
     ).toBe(1000);
+  });
+
+  test('a free-standing process knows how to reach each member, and the cluster by its id or its members', () => {
+    const flags = ['--attach-members=m1,m2', '--run-dir=/run/{member}', '--raft-address=tcp:{member}-raft:7001'];
+    const { tiers, clusterId: unknown } = config(...flags, '--watch-hubs=tcp:watch:7003');
+    expect(unknown).toBe('0');
+    expect(tiers.watchHubs).toEqual(['tcp:watch:7003']);
+    expect(tiers.attach).toMatchObject([
+      { name: 'm1', addresses: { raft: 'tcp:m1-raft:7001', storage: 'unix:/run/m1/storage.sock' } },
+      { name: 'm2', addresses: { raft: 'tcp:m2-raft:7001', lease: 'unix:/run/m2/lease.sock' } },
+    ]);
+    expect(config(...flags, '--cluster-id=0xCAFE').clusterId).toBe('cafe');
+    const cluster = '--initial-cluster=m1=http://a:2380,m2=http://b:2380';
+    expect(config(...flags, cluster).clusterId).toBe(
+      config('--name=m1', cluster, '--initial-advertise-peer-urls=http://a:2380').clusterId,
+    );
+  });
+
+  test('an event bus is NATS servers and the files to log in with', () => {
+    expect(config().eventBus).toBeNull();
+    expect(
+      config('--event-bus=nats://a:4222,tls://b', '--event-bus-credentials-file=/c', '--event-bus-trusted-ca-file=/ca')
+        .eventBus,
+    ).toEqual({
+      servers: ['nats://a:4222', 'tls://b'],
+      credentialsFile: '/c',
+      caFile: '/ca',
+      certFile: '',
+      keyFile: '',
+    });
   });
 
   test('keeps socket paths short whatever the data directory', () => {

@@ -215,7 +215,53 @@ const HIDDEN: readonly Row[] = [
 ];
 
 const OWN: readonly Row[] = [
-  ['event-bus', 'string', 'grpc', 'used', "How storage feeds watch hubs: 'grpc' (NATS comes with the watch tier)."],
+  [
+    'event-bus',
+    'string',
+    'grpc',
+    'used',
+    "How storage feeds watch hubs: 'grpc', or a comma list of nats://HOST:PORT or tls://HOST:PORT.",
+  ],
+  [
+    'event-bus-credentials-file',
+    'string',
+    '',
+    'used',
+    'File with user:password, a token, or NATS credentials for --event-bus.',
+  ],
+  ['event-bus-trusted-ca-file', 'string', '', 'used', 'CA of the servers of --event-bus; makes the connection TLS.'],
+  ['event-bus-cert-file', 'string', '', 'used', 'Client certificate for --event-bus.'],
+  ['event-bus-key-file', 'string', '', 'used', 'Key of --event-bus-cert-file.'],
+  [
+    'attach-members',
+    'strings',
+    '',
+    'used',
+    "For a free-standing watch or proxy process: names of members to attach to, put for {member} in the addresses below, or '*' for those heard of over the event bus.",
+  ],
+  ['cluster-id', 'string', '', 'used', 'Cluster of a free-standing process, in hex (default: from --initial-cluster).'],
+  [
+    'watch-hubs',
+    'strings',
+    '',
+    'used',
+    "Addresses of a proxy's watch hubs (tcp:HOST:PORT for each address of HOST), or '*' for those heard of over the event bus (default: its member's own).",
+  ],
+  [
+    'watch-advertise-address',
+    'string',
+    '',
+    'used',
+    'Address a watch hub tells over the event bus (default: the one it listens on).',
+  ],
+  [
+    'watch-recheck-permissions',
+    'bool',
+    'false',
+    'used',
+    'End watches whose user may no longer read their range (etcd checks at creation only).',
+  ],
+  ['auto-disarm', 'bool', 'false', 'used', 'Clear the NOSPACE alarm when use falls below 85 % of the quota.'],
   ['rpc-engine', 'string', 'native', 'used', "gRPC engine: 'native' or 'grpc-js'."],
   [
     'run-dir',
@@ -235,6 +281,15 @@ const OWN: readonly Row[] = [
   ),
   ['stage-stamps', 'bool', 'true', 'used', 'Note for every request where its time went, stage by stage.'],
   ['slow-request-threshold', 'duration', '100ms', 'used', 'Log requests slower than this with their stages; 0s: none.'],
+  [
+    'internal-cert-file',
+    'string',
+    '',
+    'used',
+    'Certificate of this process for its siblings over TCP; its common name is the role (raft, storage, …).',
+  ],
+  ['internal-key-file', 'string', '', 'used', 'Key of --internal-cert-file.'],
+  ['internal-trusted-ca-file', 'string', '', 'used', 'CA of --internal-cert-file; it must sign nothing else.'],
   ['wal-segment-bytes', 'int', '67108864', 'used', 'Size of a segment of the write-ahead log.'],
   ['watch-memory-max-bytes', 'int', '536870912', 'used', 'Memory ceiling of a watch hub.'],
 ];

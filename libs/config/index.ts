@@ -12,9 +12,12 @@ export {
 export { memberConfig, type MemberConfig, processConfig } from './member-config';
 export { clusterId, formatId, memberId, parseInitialCluster } from './membership';
 export {
+  type Attachable,
+  type EventBusConfig,
   type InitialMember,
   PROCESS_NAMES,
   type ProcessConfig,
   type ProcessName,
+  type TierConfig,
   type TlsFiles,
 } from './process-config';

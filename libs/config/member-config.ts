@@ -1,12 +1,13 @@
-import { createHash } from 'node:crypto';
-import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseDuration } from './durations';
+import { socketAddresses } from './addresses';
 import { FLAGS, GATES } from './flag-table';
 import { ConfigError, type FlagValues, parseBool } from './flag-values';
 import { clusterId, formatId, memberId, type NamedMember, parseInitialCluster } from './membership';
 import { PROCESS_NAMES, type ProcessConfig, type ProcessName, type TlsFiles } from './process-config';
+import { eventBusOf, givenClusterId, tiersOf } from './tiers';
 import { advertiseUrl, listenUrl, splitUrls } from './urls';
+import { Values } from './values';
 
 /** What all processes of a member share; `process` is added for each. */
 export type MemberConfig = Omit<ProcessConfig, 'process'> & {
@@ -24,27 +25,6 @@ export interface AutoTls {
 const DEFAULT_QUOTA = 2 * 1024 * 1024 * 1024;
 const QUOTA_WARNING = 8 * 1024 * 1024 * 1024;
 
-class Values {
-  private readonly byName = new Map(FLAGS.map((flag) => [flag.name, flag]));
-  constructor(private readonly values: FlagValues) {}
-
-  text(name: string): string {
-    return this.values.given.get(name) ?? this.byName.get(name)?.initial ?? '';
-  }
-  has(name: string): boolean {
-    return this.values.given.has(name);
-  }
-  bool(name: string): boolean {
-    return parseBool(this.text(name)) ?? false;
-  }
-  int(name: string): number {
-    return Number(this.text(name));
-  }
-  ms(name: string): number {
-    return parseDuration(this.text(name)) ?? 0;
-  }
-}
-
 /**
  * Turns flag values into the configuration of a member, with etcd's defaults and checks.
  *
@@ -55,30 +35,34 @@ export function memberConfig(values: FlagValues): MemberConfig {
   checkUnbuilt(values, warnings);
   const gates = featureGates(values, warnings);
   const v = new Values(values);
-  checkEventBus(v);
   const name = v.text('name');
   const urls = urlsOf(v);
   cipherSuites(v.text('cipher-suites')); // a wrong name is an error even while TLS is off
-  const members = initialMembers(v, name, urls.advertisePeer);
+  const dataDir = resolve(v.text('data-dir') || `${name}.etcd`);
+  const tiers = tiersOf(v, dataDir);
+  const { attach } = tiers;
+  const members = attach === null ? initialMembers(v, name, urls.advertisePeer) : knownMembers(v);
   const token = v.text('initial-cluster-token');
   const ids = members.map((member) => memberId(member.peerUrls, token));
   const own = members.findIndex((member) => member.name === name);
-  const dataDir = resolve(v.text('data-dir') || `${name}.etcd`);
   const quota = v.int('quota-backend-bytes');
   if (quota > QUOTA_WARNING)
     warnings.push(`quota-backend-bytes ${quota} exceeds the suggested maximum of ${QUOTA_WARNING}`);
   return {
     name,
     memberId: formatId(ids[own] ?? 0n),
-    clusterId: formatId(clusterId(ids)),
+    clusterId: givenClusterId(v, attach) ?? (ids.length === 0 ? '0' : formatId(clusterId(ids))),
     clusterToken: token,
     clusterState: oneOf(v, 'initial-cluster-state', ['new', 'existing']),
     initialMembers: members
       .map((member, at) => ({ id: ids[at] ?? 0n, member }))
       .sort((a, b) => (a.id < b.id ? -1 : 1))
       .map(({ id, member }) => ({ id: formatId(id), name: member.name, peerUrls: member.peerUrls })),
-    addresses: socketAddresses(v, dataDir),
+    addresses: socketAddresses(v, dataDir, attach),
     rpcEngine: oneOf(v, 'rpc-engine', ['native', 'grpc-js']),
+    eventBus: eventBusOf(v),
+    tiers,
+    watchRecheckPermissions: v.bool('watch-recheck-permissions'),
     paths: {
       dataDir,
       memberDir: join(dataDir, 'member'),
@@ -86,6 +70,7 @@ export function memberConfig(values: FlagValues): MemberConfig {
       storeDir: join(dataDir, 'member', 'db'),
     },
     urls,
+    internalTls: internalTls(v, warnings),
     tls: { client: clientTls(v, dataDir), peer: peerTls(v, dataDir) },
     autoTls: {
       client: v.bool('auto-tls') && v.text('cert-file') === '',
@@ -99,6 +84,7 @@ export function memberConfig(values: FlagValues): MemberConfig {
       maxConcurrentStreams: v.int('max-concurrent-streams'),
       maxLearners: v.int('max-learners'),
       quotaBackendBytes: quota === 0 ? DEFAULT_QUOTA : quota,
+      autoDisarm: v.bool('auto-disarm'),
       snapshotCount: v.int('snapshot-count'),
       snapshotCatchupEntries: v.int('snapshot-catchup-entries'),
       compactionBatchLimit: v.int('compaction-batch-limit'),
@@ -145,12 +131,6 @@ function walSegmentBytes(v: Values): number {
   if (bytes < 16 * 1024 || bytes > 1024 ** 3)
     throw new ConfigError(`--wal-segment-bytes must be from 16384 to 1073741824 (is ${bytes})`);
   return bytes;
-}
-
-/** A bus that is not built yet must not look as if it were in use. */
-function checkEventBus(v: Values): void {
-  const bus = v.text('event-bus');
-  if (bus !== 'grpc') throw new ConfigError(`--event-bus ${bus} is not supported by this version of Hexad (only grpc)`);
 }
 
 /** The document for one process. */
@@ -212,6 +192,15 @@ function urlsOf(v: Values): ProcessConfig['urls'] {
   };
 }
 
+/** Of a free-standing process: it needs them only to know the cluster's id, and takes part in none. */
+function knownMembers(v: Values): NamedMember[] {
+  const text = v.text('initial-cluster');
+  const members = parseInitialCluster(text);
+  if (text !== '' && members === undefined)
+    throw new ConfigError(`cannot parse --initial-cluster=${text}: expected name=url,name=url,…`);
+  return text === '' ? [] : (members ?? []);
+}
+
 function initialMembers(v: Values, name: string, advertisePeer: readonly string[]): NamedMember[] {
   const text = v.text('initial-cluster') || advertisePeer.map((url) => `${name}=${url}`).join(',');
   const members = parseInitialCluster(text);
@@ -230,22 +219,6 @@ function initialMembers(v: Values, name: string, advertisePeer: readonly string[
   const twice = all.find((url, at) => all.indexOf(url) !== at);
   if (twice !== undefined) throw new ConfigError(`duplicate peer URL ${twice} in --initial-cluster`);
   return members;
-}
-
-/** Unix sockets live at a short path whatever the length of the data directory: their paths are limited to 107 bytes. */
-function socketAddresses(v: Values, dataDir: string): Record<ProcessName, string> {
-  const short = createHash('sha256').update(dataDir).digest('hex').slice(0, 16);
-  const runDir = v.text('run-dir');
-  const directory =
-    runDir === '' ? join(tmpdir(), `hexad-${String(process.getuid?.() ?? 0)}-${short}`) : resolve(runDir);
-  const address = (name: ProcessName): string => {
-    const given = v.text(`${name}-address`);
-    if (given !== '' && !/^(unix:\/|tcp:.+:\d+$)/.test(given)) {
-      throw new ConfigError(`--${name}-address must be unix:PATH or tcp:HOST:PORT (is "${given}")`);
-    }
-    return given || `unix:${join(directory, `${name}.sock`)}`;
-  };
-  return Object.fromEntries(PROCESS_NAMES.map((name) => [name, address(name)])) as Record<ProcessName, string>;
 }
 
 function timingOf(v: Values): ProcessConfig['timing'] {
@@ -287,6 +260,26 @@ function retention(text: string, mode: 'periodic' | 'revision'): number {
   if (ms === undefined || ms < 0)
     throw new ConfigError(`error parsing --auto-compaction-retention: "${text}" is not a duration`);
   return ms;
+}
+
+/** Whoever reaches raft could name any user: certificates, or a warning. */
+function internalTls(v: Values, warnings: string[]): ProcessConfig['internalTls'] {
+  const certFile = v.text('internal-cert-file');
+  const keyFile = v.text('internal-key-file');
+  const trustedCaFile = v.text('internal-trusted-ca-file');
+  const given = [certFile, keyFile, trustedCaFile].filter((path) => path !== '');
+  if (given.length === 3) return { certFile, keyFile, trustedCaFile };
+  if (given.length > 0)
+    throw new ConfigError(
+      '--internal-cert-file, --internal-key-file and --internal-trusted-ca-file must all be given, or none',
+    );
+  const plain = PROCESS_NAMES.filter((name) => v.text(`${name}-address`).startsWith('tcp:'));
+  if (plain.length > 0) {
+    warnings.push(
+      `${plain.map((name) => `--${name}-address`).join(', ')}: without --internal-cert-file whoever reaches ${plain.length === 1 ? 'it' : 'them'} may do anything`,
+    );
+  }
+  return null;
 }
 
 function clientTls(v: Values, dataDir: string): TlsFiles | null {

@@ -24,6 +24,13 @@ export interface TlsFiles {
   readonly cipherSuites: string;
 }
 
+/** What the processes of a member prove themselves to each other with over TCP. Paths of PEM files. */
+export interface InternalTlsFiles {
+  readonly certFile: string;
+  readonly keyFile: string;
+  readonly trustedCaFile: string;
+}
+
 export interface TelemetryConfig {
   readonly enabled: boolean;
   /** OTLP endpoint as given by the flag; empty: the SDK's own OTEL_* variables decide. */
@@ -38,6 +45,32 @@ export interface TelemetryConfig {
   readonly slowRequestMs: number;
 }
 
+/** The NATS servers that carry events, and how to log in to them. */
+export interface EventBusConfig {
+  /** `nats://[user:password@]host:port`, `tls://…`. */
+  readonly servers: readonly string[];
+  readonly credentialsFile: string;
+  readonly caFile: string;
+  readonly certFile: string;
+  readonly keyFile: string;
+}
+
+/** A member that a free-standing hub or proxy can attach to: how to reach its processes. */
+export interface Attachable {
+  readonly name: string;
+  readonly addresses: Readonly<Record<'raft' | 'storage' | 'lease' | 'auth', string>>;
+}
+
+/** How the tiers outside the members are put together. */
+export interface TierConfig {
+  /** Null: this process is part of a member. Else whom it may attach to; '*': whoever is heard of over the event bus. */
+  readonly attach: readonly Attachable[] | '*' | null;
+  /** A proxy's hubs. Null: its member's own; '*': those heard of over the event bus. A name may have many addresses. */
+  readonly watchHubs: readonly string[] | '*' | null;
+  /** What a hub says over the event bus that its address is; empty: where it listens. */
+  readonly watchAdvertise: string;
+}
+
 export interface ProcessConfig {
   readonly process: ProcessName;
   readonly name: string;
@@ -50,6 +83,11 @@ export interface ProcessConfig {
   /** Listener of each sibling: `unix:/path` or `tcp:host:port`. */
   readonly addresses: Readonly<Record<ProcessName, string>>;
   readonly rpcEngine: 'native' | 'grpc-js';
+  /** Null: storage sends events over its own streams only. */
+  readonly eventBus: EventBusConfig | null;
+  readonly tiers: TierConfig;
+  /** A watch ends when its user may not read its range any more (etcd looks at the start only). */
+  readonly watchRecheckPermissions: boolean;
   readonly paths: {
     readonly dataDir: string;
     /** `<data-dir>/member` */
@@ -65,6 +103,8 @@ export interface ProcessConfig {
     readonly advertisePeer: readonly string[];
     readonly listenMetrics: readonly string[];
   };
+  /** Null: addresses of siblings over TCP are in plain text. */
+  readonly internalTls: InternalTlsFiles | null;
   readonly tls: { readonly client: TlsFiles | null; readonly peer: TlsFiles | null };
   readonly timing: {
     readonly heartbeatMs: number;
@@ -86,6 +126,8 @@ export interface ProcessConfig {
     readonly maxLearners: number;
     /** Bytes; negative: no quota. */
     readonly quotaBackendBytes: number;
+    /** The NOSPACE alarm clears itself when there is room again. */
+    readonly autoDisarm: boolean;
     readonly snapshotCount: number;
     readonly snapshotCatchupEntries: number;
     readonly compactionBatchLimit: number;
@@ -110,4 +152,6 @@ export interface ProcessConfig {
   readonly unsafeNoFsync: boolean;
   readonly telemetry: TelemetryConfig;
   readonly log: { readonly level: string; readonly format: 'json' | 'console' };
+  /** What is set at the process's failpoints, by name; undefined, as in production: none can be. */
+  readonly failpoints?: Readonly<Record<string, string>>;
 }

@@ -65,6 +65,8 @@ export const WATCH_STREAM_QUEUE_BYTES_MAX = 4 * MIB;
 // Watch.
 /** How long after its last watcher has gone a hub still follows events. */
 export const WATCH_REST_AFTER_MS = 60_000;
+/** Upper bounds of the classes in which hubs count how old live events are when they leave. */
+export const WATCH_LAG_SECONDS = [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] as const;
 /** Revisions in one WatchResponse. */
 export const WATCH_BATCH_REVISIONS_MAX = 1000;
 /** Blob of one SnapshotResponse. */

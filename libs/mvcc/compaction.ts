@@ -1,7 +1,11 @@
+import { failpoint } from '../failpoints';
 import { comparePlaces, placeOf } from './history-blocks';
 import type { Place, Version } from './record';
 import type { State } from './schema';
 import type { Versions } from './versions';
+
+const beforeSetFinished = failpoint('compactBeforeSetFinishedCompact');
+const afterSetFinished = failpoint('compactAfterSetFinishedCompact');
 
 /** More dead versions than this in one commit would hold the event loop for too long when it is put together. */
 const DEAD_PER_COMMIT_MAX = 4000;
@@ -58,8 +62,11 @@ export class Compaction {
       return true;
     });
     this.cursor = next;
-    if (next === undefined) this.finished = target;
-    return next === undefined;
+    if (next !== undefined) return false;
+    beforeSetFinished.reach();
+    this.finished = target;
+    afterSetFinished.reach();
+    return true;
   }
 
   /** Versions that may still be read before the next commit; each makes two others dead at most. */

@@ -34,6 +34,8 @@ export interface Cursor {
 /** Writes of one commit, all handed over in one turn of the event loop. Byte arrays belong to the engine until it is done. */
 export interface Batch {
   put(table: Table, key: Uint8Array, value: Uint8Array): void;
+  /** A put of a key that sorts after every key that the table has ever had: pages are filled to the brim. */
+  append(table: Table, key: Uint8Array, value: Uint8Array): void;
   /** No error if the row is missing. */
   delete(table: Table, key: Uint8Array): void;
   /** Resolves when durable. One commit at a time. */
@@ -41,8 +43,12 @@ export interface Batch {
 }
 
 export interface EngineSizes {
+  /** Bytes of the file. */
   readonly file: number;
+  /** Bytes of it that hold data. */
   readonly inUse: number;
+  /** The same without Latest and Long, whose rows are in History too. */
+  readonly counted: number;
 }
 
 export interface Engine {

@@ -1,9 +1,17 @@
+import { failpoint } from '../failpoints';
 import { type Batch, type Engine, Table } from './engine';
 import { appendBlocks, comparePlaces, deletePlaces, placeOf } from './history-blocks';
 import type { Generation } from './overlay';
 import type { Place, Version } from './record';
 import { encodeState, STATE_KEY, type State, sealSmall } from './schema';
 import type { Versions } from './versions';
+
+const beforeStartTxn = failpoint('beforeStartDBTxn');
+const afterStartTxn = failpoint('afterStartDBTxn');
+const beforeState = failpoint('commitBeforePreCommitHook');
+const afterState = failpoint('commitAfterPreCommitHook');
+const beforeCommit = failpoint('beforeCommit');
+const afterCommit = failpoint('afterCommit');
 
 /**
  * Writes a frozen generation, rows that the Latest table lacks (`allLatest`: all of them) and the state that goes with
@@ -16,7 +24,9 @@ export function writeGeneration(
   allLatest: boolean,
 ): Promise<void> {
   const { engine, environment, longKeys, latestRows } = versions;
+  beforeStartTxn.reach();
   const batch = engine.batch();
+  afterStartTxn.reach();
   longKeys.beginBatch();
   const live = deleteDeadHistory(engine, batch, generation);
   deleteDeadTombstones(versions, batch, generation);
@@ -27,8 +37,13 @@ export function writeGeneration(
     else batch.put(Table.Small, key, sealSmall(key, value, environment));
   }
   // Last, since writing long keys takes node ids and rows of Latest move its revision.
+  beforeState.reach();
   batch.put(Table.Small, STATE_KEY, sealSmall(STATE_KEY, encodeState(stateOf()), environment));
-  return batch.commit();
+  afterState.reach();
+  beforeCommit.reach();
+  return batch.commit().then(() => {
+    afterCommit.reach();
+  });
 }
 
 /** Deletes dead versions that are in the engine; gives those of the generation that are not dead. */

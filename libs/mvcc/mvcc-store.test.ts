@@ -199,6 +199,7 @@ describe('a disk that does not keep up or fails', () => {
       close: () => engine.close(),
       batch: () => ({
         put: () => undefined,
+        append: () => undefined,
         delete: () => undefined,
         commit: () => Promise.reject(new Error(`disk full ${++commits}`)),
       }),

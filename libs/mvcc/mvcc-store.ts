@@ -1,4 +1,5 @@
 import { Compaction } from './compaction';
+import { EngineMove } from './copy/engine-move';
 import { StoreCopy } from './copy/store-copy';
 import { TrackedEngine } from './copy/tracked-engine';
 import type { Engine } from './engine';
@@ -29,6 +30,7 @@ import type {
   SmallTableName,
   Store,
   StoredVersion,
+  StoreMove,
   StoreSizes,
   TxnRequest,
   TxnResult,
@@ -292,6 +294,29 @@ class MvccStore implements Store {
   copy(): StoreCopy {
     const { engine, environment } = this;
     return new StoreCopy({ engine, environment, whenQuiet: (callback) => this.whenQuiet(callback) });
+  }
+
+  move(): StoreMove {
+    return new EngineMove({
+      engine: this.engine,
+      environment: this.environment,
+      whenQuiet: (callback) => this.whenQuiet(callback),
+      holdCommits: () => this.holdCommits(),
+    });
+  }
+
+  /** Between two commits: nothing is committed until the function that is returned has been called. */
+  private holdCommits(): () => void {
+    assert(this.commit === undefined, 'commits are held back between two of them');
+    let resolve: () => void = () => undefined;
+    this.commit = new Promise((released) => {
+      resolve = released;
+    });
+    return () => {
+      this.commit = undefined;
+      resolve();
+      this.afterCommit();
+    };
   }
 
   sizes(): StoreSizes {

@@ -4,6 +4,11 @@ import type { Versions } from './versions';
 
 const AFTER = Uint8Array.of(0);
 
+/** The first key after another. */
+export function keyAfter(key: Uint8Array): Uint8Array {
+  return concatBytes(key, AFTER);
+}
+
 /**
  * Goes through the keys of a range at one revision, all at once or in slices between which the store may change: what is
  * asked for is the state at `revision`, which stays readable until a compaction passes it.
@@ -12,7 +17,8 @@ export class RangeScan {
   readonly found: Version[] = [];
   /** Live keys seen so far, whether or not they were kept in `found`. */
   count = 0;
-  isDone: boolean;
+  /** There is nothing more in the range. */
+  isAtEnd: boolean;
 
   /** Keeps the first `fetch` live versions with start ≤ key < end (undefined: open). */
   constructor(
@@ -22,12 +28,20 @@ export class RangeScan {
     private readonly revision: number,
     private readonly fetch: number,
   ) {
-    this.isDone = start !== undefined && end !== undefined && compareBytes(start, end) >= 0;
+    this.isAtEnd = start !== undefined && end !== undefined && compareBytes(start, end) >= 0;
   }
 
-  /** Reads about `rowsMax` rows more. `current`: the revision of the newest versions, those of an open write included. */
-  step(rowsMax: number, current: number): void {
-    if (this.isDone) return;
+  /** What was to be kept has been found, or is not there. */
+  get hasFetched(): boolean {
+    return this.isAtEnd || this.found.length >= this.fetch;
+  }
+
+  /**
+   * Reads about `rowsMax` rows more, with `onlyFetch` no further than to what is to be kept. `current`: the revision of the
+   * newest versions, those of an open write included.
+   */
+  step(rowsMax: number, current: number, onlyFetch: boolean): void {
+    if (this.isAtEnd || (onlyFetch && this.hasFetched)) return;
     const rows = this.versions.scan(this.start, this.end);
     const isCurrent = this.revision === current;
     let left = rowsMax;
@@ -39,11 +53,11 @@ export class RangeScan {
           const version = this.versions.resolve(rows.version(), this.revision);
           if (version !== undefined && this.count++ < this.fetch) this.found.push(version);
         }
-        if (--left > 0) continue;
-        this.start = concatBytes(rows.version().key, AFTER);
+        if (--left > 0 && !(onlyFetch && this.found.length >= this.fetch)) continue;
+        this.start = keyAfter(rows.key());
         return;
       }
-      this.isDone = true;
+      this.isAtEnd = true;
     } finally {
       rows.close();
     }

@@ -1,6 +1,7 @@
 import { compareBytes, NO_BYTES, sizeVarint, writeVarint } from './bytes';
 import type { Version } from './record';
-import { RangeScan } from './range-scan';
+import { KeyCount } from './key-count';
+import { keyAfter, RangeScan } from './range-scan';
 import { Slab } from './slab';
 import type { Int64, KeyValue, MvccError, Outcome, RangeQuery } from './types';
 import type { Versions } from './versions';
@@ -36,37 +37,91 @@ export function readRevision(requested: Int64, current: number, compacted: numbe
   return { ok: true, value: Number(requested) };
 }
 
-/** A range that is being answered: at which revision, and the scan unless it is a single key. */
-interface RangeJob {
-  readonly query: RangeQuery;
-  readonly revision: number;
-  readonly scan: RangeScan;
-}
-
 /**
  * etcd's Range: reads up to limit + 1 (everything if a sort order or a filter is asked for), drops by the filters, sorts,
- * cuts. The count is of all keys in the range, whatever the limit and the filters.
+ * cuts. The count is of all keys in the range, whatever the limit and the filters; what is not read for its own sake is
+ * counted by the index.
  */
+class RangeJob {
+  private readonly scan: RangeScan;
+  private readonly start: Uint8Array | undefined;
+  private readonly end: Uint8Array | undefined;
+  /** Undefined: everything is read, or is to be, since that is the quickest way to count. */
+  private keyCount: KeyCount | undefined;
+  private count: number | undefined;
+
+  constructor(
+    private readonly versions: Versions,
+    private readonly query: RangeQuery,
+    readonly revision: number,
+  ) {
+    const bounds = boundsOf(query.key, query.rangeEnd) ?? { start: undefined, end: NO_BYTES };
+    this.start = bounds.start;
+    this.end = bounds.end;
+    const fetch = query.countOnly
+      ? 0
+      : isSorted(query) || isFiltered(query)
+        ? Number.POSITIVE_INFINITY
+        : limitOf(query) + 1;
+    this.scan = new RangeScan(versions, this.start, this.end, revision, fetch);
+    if (fetch === Number.POSITIVE_INFINITY) return;
+    this.keyCount = new KeyCount(versions, this.start, this.end, revision);
+    this.count = this.start && versions.pageCounts.get(this.start, this.end, revision);
+  }
+
+  /** Does some work; true when nothing is left to do. */
+  step(rowsMax: number, current: number): boolean {
+    const { scan, keyCount } = this;
+    scan.step(rowsMax, current, keyCount !== undefined);
+    if (scan.isAtEnd) this.count = scan.count;
+    if (keyCount === undefined) return scan.isAtEnd;
+    if (!scan.hasFetched) return false;
+    this.count ??= keyCount.step(rowsMax, current);
+    if (keyCount.isTooOld) this.keyCount = undefined;
+    return this.count !== undefined;
+  }
+
+  finish(): RangeFound {
+    const { query, scan } = this;
+    const { found } = scan;
+    const count = this.count ?? scan.count;
+    if (query.countOnly) return { versions: [], more: false, count };
+    const limit = limitOf(query);
+    const kept = isFiltered(query) ? found.filter((version) => passes(query, version)) : found;
+    sortVersions(kept, query);
+    return kept.length > limit
+      ? { versions: kept.slice(0, limit), more: true, count }
+      : { versions: kept, more: false, count };
+  }
+
+  /** The same, for a client that is likely to ask for the next page. */
+  finishPage(): RangeFound {
+    const found = this.finish();
+    const last = found.versions.at(-1);
+    if (found.more && last !== undefined && this.isInKeyOrder()) {
+      const rest = found.count - found.versions.length;
+      this.versions.pageCounts.set(keyAfter(last.key), this.end, this.revision, rest);
+    }
+    return found;
+  }
+
+  /** The answer is the first keys of the range, in their order. */
+  private isInKeyOrder(): boolean {
+    const { query } = this;
+    return query.sortTarget === SortTarget.Key && !isSorted(query) && !isFiltered(query);
+  }
+}
+
 function startRange(versions: Versions, query: RangeQuery, current: number): Outcome<RangeJob> {
   if (query.sortOrder < 0 || query.sortOrder > 2 || query.sortTarget < 0 || query.sortTarget > 4)
     return failed('invalid-sort-option');
   const at = readRevision(query.revision, current, versions.compactRevision);
-  if (!at.ok) return at;
-  const revision = at.value;
-  const needsAll = query.sortOrder !== SortOrder.None || isFiltered(query);
-  const fetch = query.countOnly ? 0 : needsAll ? Number.POSITIVE_INFINITY : limitOf(query) + 1;
-  const { start, end } = boundsOf(query.key, query.rangeEnd) ?? { start: undefined, end: NO_BYTES };
-  return { ok: true, value: { query, revision, scan: new RangeScan(versions, start, end, revision, fetch) } };
+  return at.ok ? { ok: true, value: new RangeJob(versions, query, at.value) } : at;
 }
 
-function finishRange({ query, scan: { found, count } }: RangeJob): RangeFound {
-  if (query.countOnly) return { versions: [], more: false, count };
-  const limit = limitOf(query);
-  const kept = isFiltered(query) ? found.filter((version) => passes(query, version)) : found;
-  sortVersions(kept, query);
-  return kept.length > limit
-    ? { versions: kept.slice(0, limit), more: true, count }
-    : { versions: kept, more: false, count };
+/** Whether all keys must be read before the first of the answer is known. */
+function isSorted({ sortOrder, sortTarget }: RangeQuery): boolean {
+  return sortOrder === SortOrder.Descend || (sortOrder === SortOrder.Ascend && sortTarget !== SortTarget.Key);
 }
 
 function limitOf({ limit }: RangeQuery): number {
@@ -83,8 +138,8 @@ export function findRange(
   if (query.rangeEnd.length === 0) return findOne(versions, query, current, isTransient);
   const job = startRange(versions, query, current);
   if (!job.ok) return job;
-  job.value.scan.step(Number.POSITIVE_INFINITY, current);
-  return { ok: true, value: finishRange(job.value) };
+  while (!job.value.step(Number.POSITIVE_INFINITY, current));
+  return { ok: true, value: job.value.finish() };
 }
 
 const SLICE_ROWS = 1000;
@@ -98,29 +153,28 @@ export function findRangeSliced(
   if (query.rangeEnd.length === 0) return findOne(versions, query, versions.revision, true);
   const job = startRange(versions, query, versions.revision);
   if (!job.ok) return job;
-  job.value.scan.step(SLICE_ROWS, versions.revision);
-  return job.value.scan.isDone ? { ok: true, value: finishRange(job.value) } : goOn(versions, job.value, pause);
+  const isDone = job.value.step(SLICE_ROWS, versions.revision);
+  return isDone ? { ok: true, value: job.value.finishPage() } : goOn(versions, job.value, pause);
 }
 
 async function goOn(versions: Versions, job: RangeJob, pause: () => Promise<void>): Promise<Outcome<RangeFound>> {
-  while (!job.scan.isDone) {
+  for (;;) {
     await pause();
     if (job.revision < versions.compactRevision) return failed('compacted');
-    job.scan.step(SLICE_ROWS, versions.revision);
+    if (job.step(SLICE_ROWS, versions.revision)) return { ok: true, value: job.finishPage() };
   }
-  return { ok: true, value: finishRange(job) };
 }
 
 function findOne(versions: Versions, query: RangeQuery, current: number, isTransient: boolean): Outcome<RangeFound> {
-  const job = startRange(versions, query, current);
-  if (!job.ok) return job;
-  const { revision, scan } = job.value;
-  const last = query.key.length === 0 ? undefined : isTransient ? versions.peek(query.key) : versions.latest(query.key);
-  const version = last && versions.resolve(last, revision);
+  const { key, sortOrder, sortTarget } = query;
+  if (sortOrder < 0 || sortOrder > 2 || sortTarget < 0 || sortTarget > 4) return failed('invalid-sort-option');
+  const at = readRevision(query.revision, current, versions.compactRevision);
+  if (!at.ok) return at;
+  const last = key.length === 0 ? undefined : isTransient ? versions.peek(key) : versions.latest(key);
+  const version = last && versions.resolve(last, at.value);
   if (version === undefined) return { ok: true, value: NOTHING };
-  scan.count = 1;
-  if (!query.countOnly) scan.found.push(version);
-  return { ok: true, value: finishRange(job.value) };
+  const isKept = !query.countOnly && (!isFiltered(query) || passes(query, version));
+  return { ok: true, value: { versions: isKept ? [version] : [], more: false, count: 1 } };
 }
 
 const NOTHING: RangeFound = { versions: [], more: false, count: 0 };

@@ -118,6 +118,13 @@ class SimulatedEngine implements Engine {
     };
     return {
       put: (table, key, value) => add(table, key, value, false),
+      append: (table, key, value) => {
+        const written = writes.filter((write) => write.table === table && !write.isDelete).map((write) => write.key);
+        const last = this.tables[table]?.at(-1)?.key;
+        for (const other of last === undefined ? written : [last, ...written])
+          assert(compareBytes(other, key) < 0, 'a key that is appended sorts after all others');
+        add(table, key, value, false);
+      },
       delete: (table, key) => add(table, key, key, true),
       commit: () => {
         assert(this.disk.isCurrent(this.generation), 'a crashed engine is not written to');
@@ -130,7 +137,7 @@ class SimulatedEngine implements Engine {
   sizes(): EngineSizes {
     let inUse = 0;
     for (const rows of this.tables) for (const row of rows) inUse += row.key.length + row.value.length;
-    return { file: inUse, inUse };
+    return { file: inUse, inUse, counted: inUse };
   }
 
   close(): Promise<void> {

@@ -1,4 +1,5 @@
 import type { StoreCopy } from './copy/store-copy';
+import type { Engine, Table } from './engine';
 
 /**
  * The public types of the MVCC store. Requests and responses are structural subsets of the generated etcdserverpb types
@@ -214,6 +215,8 @@ export interface StoreSizes {
   readonly file: number;
   /** Bytes of it that hold data. */
   readonly inUse: number;
+  /** Bytes that count for a quota: a value that is stored twice counts once. */
+  readonly counted: number;
   /** Bytes of changes that are visible and not yet durable. */
   readonly overlay: number;
 }
@@ -222,6 +225,42 @@ export interface HashKvResult {
   readonly hash: number;
   readonly compactRevision: number;
   readonly hashRevision: number;
+}
+
+export interface CopiedSlice {
+  /** The last key of the slice; undefined: the table has no more rows. */
+  readonly last: Uint8Array | undefined;
+  /** What was copied, roughly. */
+  readonly bytes: number;
+}
+
+export interface MovedRow {
+  readonly table: Table;
+  /** Latin1. */
+  readonly key: string;
+}
+
+/** Copies rows of the store's engine into another engine, reading both by itself; what a call copies is durable when it resolves. */
+export interface RowMover {
+  /** Some rows of a table in key order from behind `after` on, as they are at some moment during the call. */
+  copyTable(table: Table, after: Uint8Array | undefined): Promise<CopiedSlice>;
+  /** The rows as they are at some moment during the call; those that are gone are deleted. Gives the bytes, roughly. */
+  copyRows(rows: readonly MovedRow[]): Promise<number>;
+}
+
+/** The store's move into another engine while it goes on. */
+export interface StoreMove {
+  /**
+   * Copies everything through `mover`, with `pause` between slices, which may reject to end it. When it resolves, the other engine holds all that is
+   * durable, and commits wait for `adopt` or `close`.
+   */
+  copy(mover: RowMover, pause: (bytes: number) => Promise<void>): Promise<void>;
+  /** Throws CorruptionError unless what is in the engine is the copy. */
+  check(engine: Engine): void;
+  /** From here on the store is in this engine, which holds the copy. Resolves when the old one is closed. */
+  adopt(engine: Engine): Promise<void>;
+  /** Gives the move up, unless `adopt` was called: the store stays where it is and commits go on. */
+  close(): void;
 }
 
 /**
@@ -299,6 +338,8 @@ export interface Store {
   sizes(): StoreSizes;
   /** A consistent copy of all that is durable, as chunks of rows, while the store goes on; close it when done. */
   copy(): StoreCopy;
+  /** Begins to move into another engine, while reads and writes go on. One move at a time. */
+  move(): StoreMove;
   /** Flushes and closes. */
   close(): Promise<void>;
 }

@@ -1,6 +1,8 @@
+import { CountIndex } from './count-index';
 import type { Engine } from './engine';
 import { assert, CorruptionError, type Environment } from './environment';
 import { comparePlaces, findRecord, HistoryWalk, placeOf } from './history-blocks';
+import { PageCounts } from './key-count';
 import { type LongKeyCursor, LongKeyTable } from './long-keys';
 import { firstIndex } from './ordered-keys';
 import { type LatestLimits, LatestRows } from './latest-rows';
@@ -21,6 +23,8 @@ export class Versions {
   readonly longKeys: LongKeyTable;
   private readonly slab = new Slab();
   readonly latestRows: LatestRows;
+  readonly countIndex = new CountIndex(this);
+  readonly pageCounts: PageCounts;
 
   constructor(
     readonly engine: Engine,
@@ -32,6 +36,7 @@ export class Versions {
     this.compactRevision = state.compactRevision;
     this.longKeys = new LongKeyTable(engine, environment.latin1, state.nextNode);
     this.latestRows = new LatestRows(latestLimits, state.indexedRevision);
+    this.pageCounts = new PageCounts(environment.latin1);
     this.restoreLatestRows();
   }
 
@@ -74,6 +79,8 @@ export class Versions {
   append(text: string, version: Version): void {
     const active = this.active;
     this.latestRows.set(text, version);
+    if (version.isDelete) this.countIndex.changed(text, -1);
+    else if (version.version === 1) this.countIndex.changed(text, 1);
     active.history.push(version);
     active.bytes += version.bytes.length + ROW_OVERHEAD_BYTES;
   }
@@ -204,6 +211,11 @@ export class VersionCursor {
   /** Whether the current row is a tombstone. Only what would hide a key is read, and so checked, as a whole. */
   isDelete(): boolean {
     return this.rows.row?.isDelete ?? (isTombstone(this.base.value) && this.version().isDelete);
+  }
+
+  /** The current row's key; bytes that stay valid. */
+  key(): Uint8Array {
+    return this.rows.row?.key ?? this.base.key;
   }
 
   version(): Version {

@@ -1,6 +1,5 @@
-import { readFileSync } from 'node:fs';
 import type { TlsFiles } from '../config';
-import { StartError } from '../process';
+import { readCertificate, readPem } from '../process';
 import type { Address, TlsClientOptions, TlsServerOptions } from '../rpc';
 
 export interface PeerAddress {
@@ -25,17 +24,9 @@ export function peerAddress(text: string): PeerAddress | undefined {
   return { address: { kind: 'tcp', host: url.hostname.replace(/^\[|\]$/g, ''), port }, isTls };
 }
 
-function readPem(path: string): Buffer {
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    throw new StartError(`cannot read ${path}: ${error instanceof Error ? error.message : String(error)}`);
-  }
-}
-
 export function peerServerTls(files: TlsFiles): TlsServerOptions {
   return {
-    cert: readPem(files.certFile),
+    cert: readCertificate(files.certFile),
     key: readPem(files.keyFile),
     ...(files.trustedCaFile === '' ? {} : { ca: readPem(files.trustedCaFile) }),
     clientCertAuth: files.clientCertAuth,
@@ -50,7 +41,7 @@ export function peerClientTls(files: TlsFiles | null, host: string): TlsClientOp
   const key = files.clientKeyFile === '' ? files.keyFile : files.clientKeyFile;
   return {
     ...(files.trustedCaFile === '' ? {} : { ca: readPem(files.trustedCaFile) }),
-    ...(cert === '' ? {} : { cert: readPem(cert) }),
+    ...(cert === '' ? {} : { cert: readCertificate(cert) }),
     ...(key === '' ? {} : { key: readPem(key) }),
     serverName: host,
     insecureSkipVerify: files.skipVerify,

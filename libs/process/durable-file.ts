@@ -1,4 +1,5 @@
 import { closeSync, fsyncSync, openSync, renameSync, writeSync } from 'node:fs';
+import { open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /** Puts `bytes` under `path` so that after any crash there is the old file or the new one, whole. */
@@ -12,6 +13,25 @@ export function writeDurably(path: string, bytes: Uint8Array): void {
     closeSync(fd);
   }
   renameDurably(temporary, path);
+}
+
+/** The same without holding the event loop. */
+export async function writeDurablyLater(path: string, bytes: Uint8Array): Promise<void> {
+  const temporary = `${path}.tmp`;
+  const file = await open(temporary, 'w', 0o600);
+  try {
+    await file.writeFile(bytes);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(temporary, path);
+  const directory = await open(dirname(path), 'r');
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
 }
 
 /** Renames within a directory and syncs it. */

@@ -1,6 +1,8 @@
 import { readFileSync, writeSync } from 'node:fs';
 import { Socket } from 'node:net';
 import type { ProcessConfig, ProcessName } from '../config/process-config';
+import { failpointEnvironment, followSupervisor, hostOwnFailpoints } from './failpoints';
+import { useInternalTls } from './internal-tls';
 import { createLogger, type Logger } from './logger';
 import { StartError } from './start-error';
 
@@ -55,6 +57,9 @@ export function runProcess(name: ProcessName, start: (context: DataProcessContex
   readConfig((config) => void host(name, config, start, true));
 }
 
+/** What comes on descriptor 3 behind the configuration: orders for failpoints, if those are in use. */
+let takeOrders: (bytes: Buffer) => void = () => undefined;
+
 function argumentAfter(flag: string): string | undefined {
   const at = process.argv.indexOf(flag);
   return at < 0 ? undefined : process.argv[at + 1];
@@ -66,16 +71,32 @@ function readConfig(onConfig: (config: ProcessConfig) => void): void {
   const chunks: Buffer[] = [];
   let done = false;
   parent.on('data', (chunk: Buffer) => {
-    if (done) return;
+    if (done) return takeOrders(chunk);
     chunks.push(chunk);
-    if (!chunk.includes(0x0a)) return;
+    const end = chunk.indexOf(0x0a);
+    if (end < 0) return;
     done = true;
-    onConfig(JSON.parse(Buffer.concat(chunks).toString('utf8')) as ProcessConfig);
+    const all = Buffer.concat(chunks);
+    const lineBytes = all.length - chunk.length + end;
+    onConfig(JSON.parse(all.toString('utf8', 0, lineBytes)) as ProcessConfig);
+    if (all.length > lineBytes + 1) takeOrders(all.subarray(lineBytes + 1));
   });
-  const gone = (): void => process.exit(EXIT_FATAL);
+  const gone = (): void => parentGone();
   parent.on('end', gone);
   parent.on('error', gone);
   parent.on('close', gone);
+}
+
+function parentGone(): never {
+  process.exit(EXIT_FATAL);
+}
+
+/**
+ * lmdb-js rejects promises of its own beside the one that a failed commit's caller awaits; they carry the same `commitError`,
+ * and the caller decides what becomes of it.
+ */
+function isFollowUp(reason: unknown): boolean {
+  return reason instanceof Error && 'commitError' in reason;
 }
 
 async function host(
@@ -105,14 +126,28 @@ async function host(
     process.exit(supervised ? EXIT_REMOVED : 0);
   };
   process.on('uncaughtException', fatal);
-  process.on('unhandledRejection', fatal);
+  process.on('unhandledRejection', (reason) => {
+    if (!isFollowUp(reason)) fatal(reason);
+  });
   try {
+    if (!supervised) await hostFailpointsAlone(name, logger);
+    else if (config.failpoints !== undefined) {
+      const { failpoints: settings } = config;
+      const fds = { ordersFd: CONFIG_FD, repliesFd: READY_FD };
+      takeOrders = followSupervisor({ settings, logger, ...fds, onParentGone: parentGone });
+    }
+    useInternalTls(config.internalTls, name);
     const running = await start({ config, logger, fatal, restart, removed });
     stopOnTerm(running, logger);
     tell(supervised, { ready: true, address: running.address });
   } catch (error) {
     fatal(error);
   }
+}
+
+async function hostFailpointsAlone(name: ProcessName, logger: Logger): Promise<void> {
+  const asked = failpointEnvironment(process.env);
+  if (asked !== undefined) await hostOwnFailpoints(name, asked, logger);
 }
 
 /** Why a restart would not help, in one line; undefined: nobody foresaw this error. */

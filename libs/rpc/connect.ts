@@ -1,3 +1,4 @@
+import { clientTls } from './mutual-tls';
 import type { Address, Channel, ChannelOptions, EngineName, RpcServer, ServerOptions } from './types';
 
 export const defaultEngine: EngineName = 'native';
@@ -22,7 +23,8 @@ export function createServer(options: ServerOptions = {}): RpcServer {
 
 /** A channel of one connection, made on first use. */
 export function connect(address: Address, options: ChannelOptions = {}): Channel {
-  return loadEngine(options.engine).connect(address, options);
+  const tls = options.tls ?? clientTls(address);
+  return loadEngine(options.engine).connect(address, tls === undefined ? options : { ...options, tls });
 }
 
 /** Engines are loaded on first use, so a process on one engine does not pay for the other. */

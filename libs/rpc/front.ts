@@ -5,6 +5,7 @@ import { createServer as createTlsServer, type TLSSocket, type TlsOptions } from
 import { ConnectionRecord, peerOf } from './connection-record';
 import { defaultHandshakeTimeoutMs } from './limits';
 import { listenWithRetry } from './listen';
+import { roleProblem, serverTls } from './mutual-tls';
 import type { TlsServerOptions } from './transport-types';
 import type { Address, ServerOptions, Traffic } from './types';
 
@@ -23,7 +24,7 @@ export class Front {
   readonly #options: ServerOptions;
   readonly #accept: AcceptHttp2;
   readonly #handshakeTimeoutMs: number;
-  readonly #server: Server;
+  #server: Server | undefined;
   readonly #http1: Http1Server | undefined;
   readonly #sockets = new Set<Socket>();
   /** Of connections that have ended. */
@@ -40,7 +41,6 @@ export class Front {
     this.#handshakeTimeoutMs = options.handshakeTimeoutMs ?? defaultHandshakeTimeoutMs;
     this.#accept = accept;
     this.#http1 = options.http1 === undefined ? undefined : createHttp1(options.http1);
-    this.#server = this.#createServer();
   }
 
   /** Bytes of all connections so far. */
@@ -55,12 +55,13 @@ export class Front {
   }
 
   listen(address: Address): Promise<Address> {
+    this.#server = this.#createServer(address);
     return listenWithRetry(this.#server, address);
   }
 
   /** Stops accepting; resolves when the listener is released (connections may live on). */
   stopAccepting(): void {
-    if (this.#server.listening) this.#server.close();
+    if (this.#server?.listening === true) this.#server.close();
   }
 
   /** Closes the listener and every connection. */
@@ -68,9 +69,9 @@ export class Front {
     clearInterval(this.#sweeper);
     this.#http1?.close();
     this.#http1?.closeAllConnections();
-    const closed = this.#server.listening
-      ? new Promise<void>((resolve) => this.#server.close(() => resolve()))
-      : Promise.resolve();
+    const server = this.#server;
+    const closed =
+      server?.listening === true ? new Promise<void>((resolve) => server.close(() => resolve())) : Promise.resolve();
     for (const socket of this.#sockets) socket.destroy();
     return closed;
   }
@@ -103,8 +104,8 @@ export class Front {
     this.#http1?.closeIdleConnections();
   }
 
-  #createServer(): Server {
-    const { tls } = this.#options;
+  #createServer(address: Address): Server {
+    const tls = this.#options.tls ?? serverTls(address);
     if (tls === undefined) {
       const server = createNetServer({ noDelay: true });
       server.on('connection', (socket) => {
@@ -118,8 +119,14 @@ export class Front {
       noDelay: true,
     } as TlsOptions);
     server.on('connection', (socket: Socket) => void this.#admit(socket));
-    server.on('secureConnection', (socket) => this.#onSecure(socket));
+    server.on('secureConnection', (socket) => {
+      const problem = roleProblem(address, socket);
+      if (problem === undefined) this.#onSecure(socket);
+      else this.#refuse(socket, problem);
+    });
     server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
+      // A health check of a TCP balancer connects and goes.
+      if (rawOf(socket).bytesRead === 0 && error.code !== 'ERR_TLS_HANDSHAKE_TIMEOUT') return void socket.destroy();
       // Node's own deadline and the sweep below keep the same time: either may be first.
       const isLate = error.code === 'ERR_TLS_HANDSHAKE_TIMEOUT';
       this.#refuse(socket, isLate ? 'handshake timeout' : `TLS handshake error: ${error.message}`);

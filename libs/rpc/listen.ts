@@ -1,5 +1,5 @@
 import { unlinkSync } from 'node:fs';
-import { connect, type Server } from 'node:net';
+import { connect, isIP, type Server } from 'node:net';
 import type { Address } from './types';
 
 /** Children outlive a SIGKILLed parent for a moment, so a busy address is retried for this long. */
@@ -31,8 +31,16 @@ function listenOnce(server: Server, address: Address): Promise<NodeJS.ErrnoExcep
     server.once('error', onError);
     server.once('listening', onListening);
     if (address.kind === 'unix') server.listen({ path: address.path, backlog: 4096 });
-    else server.listen({ host: address.host, port: address.port, backlog: 4096 });
+    else server.listen({ ...interfaceOf(address.host), port: address.port, backlog: 4096 });
   });
+}
+
+/**
+ * A host name is what others dial, and what it stands for may change while this process runs (a container that is connected to another
+ * network): the listener then takes every interface.
+ */
+function interfaceOf(host: string): { host?: string } {
+  return isIP(host) === 0 && host !== 'localhost' ? {} : { host };
 }
 
 function boundAddress(server: Server, asked: Address): Address {

@@ -3,7 +3,7 @@
  * callbacks, nothing is allocated per call that a batch could share. Two engines implement it (`native`, `grpc-js`).
  */
 import type { CancelListener } from './cancel-listener';
-import type { Http1Handler, TlsClientOptions, TlsServerOptions } from './transport-types';
+import type { Http1Handler, MutualTls, TlsClientOptions, TlsServerOptions } from './transport-types';
 import type { RpcError } from '../errors';
 
 export type EngineName = 'native' | 'grpc-js';
@@ -12,7 +12,7 @@ export type EngineName = 'native' | 'grpc-js';
 export type Metadata = ReadonlyArray<readonly [name: string, value: string]>;
 
 export type Address =
-  | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
+  | { readonly kind: 'tcp'; readonly host: string; readonly port: number; readonly mutualTls?: MutualTls }
   | { readonly kind: 'unix'; readonly path: string };
 
 /** One per transport connection; identity is stable for its life, so it can key per-connection state. */

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Store } from '../mvcc';
+import { currentGeneration, removeOtherGenerations } from './generations';
 import { openStore } from './open-store';
 
 /**
@@ -22,22 +23,30 @@ const CHILD = join(__dirname, 'testing', 'crash-child.ts');
 interface Seen {
   applied: number;
   durable: number;
+  defragmented: number;
 }
 
-function start(directory: string): {
+function start(
+  directory: string,
+  ...more: string[]
+): {
   child: ChildProcess;
   seen: Seen;
   until: (condition: (seen: Seen) => boolean) => Promise<void>;
 } {
-  const child = spawn(process.execPath, ['-r', join(__dirname, 'testing', 'load-typescript.js'), CHILD, directory], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  const seen: Seen = { applied: 0, durable: 0 };
+  const child = spawn(
+    process.execPath,
+    ['-r', join(__dirname, 'testing', 'load-typescript.js'), CHILD, directory, ...more],
+    {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  );
+  const seen: Seen = { applied: 0, durable: 0, defragmented: 0 };
   const waiters = new Set<() => void>();
   if (child.stdout === null) throw new Error('stdout is a pipe');
   createInterface({ input: child.stdout }).on('line', (line) => {
     const [what, index] = line.split(' ');
-    if (what === 'applied' || what === 'durable') seen[what] = Number(index);
+    if (what === 'applied' || what === 'durable' || what === 'defragmented') seen[what] = Number(index);
     for (const waiter of waiters) waiter();
   });
   const until = (condition: (now: Seen) => boolean): Promise<void> =>
@@ -90,8 +99,9 @@ describe('a store whose process is killed', () => {
   });
 
   async function open(): Promise<Store> {
+    removeOtherGenerations(directory);
     const store = openStore({
-      directory,
+      directory: currentGeneration(directory),
       onFatal: (error) => {
         throw error;
       },
@@ -115,6 +125,25 @@ describe('a store whose process is killed', () => {
       expect(index).toBeGreaterThanOrEqual(Math.max(seen.durable, before));
       // A turn that was cut off before it could say so.
       expect(index).toBeLessThanOrEqual(seen.applied + 7);
+      expectStateAt(store, index);
+      before = index;
+      await store.close();
+    }
+  }, 60_000);
+
+  test('while it is being defragmented is found whole, in one file or the other, wherever the kill falls', async () => {
+    let before = 0;
+    for (let round = 0; round < 8; round++) {
+      const { child, seen, until } = start(directory, 'defragmenting');
+      // Kills fall into the first copy of a run or a later one, soon after its beginning or late.
+      await until(({ defragmented }) => defragmented >= round % 3);
+      const goal = seen.applied + 40 * (round + 1);
+      await until(({ applied }) => applied >= goal);
+      child.kill('SIGKILL');
+      await once(child, 'close');
+      const store = await open();
+      const { index } = store.applied;
+      expect(index).toBeGreaterThanOrEqual(Math.max(seen.durable, before));
       expectStateAt(store, index);
       before = index;
       await store.close();

@@ -1,6 +1,11 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { failpoint } from '../failpoints';
 import { CorruptionError } from '../mvcc';
+import { writeDurablyLater } from '../process';
+
+const beforeRemove = failpoint('storeBeforeRemoveGeneration');
+const afterRemove = failpoint('storeAfterRemoveGeneration');
 
 /**
  * A store directory holds generations, each a directory with a store of its own, and a file that names the one in use.
@@ -31,14 +36,42 @@ export function pointerTo(name: string): Uint8Array {
   return Buffer.from(`${name}\n`);
 }
 
+/**
+ * Puts a generation in use, whose content is durable. After an error the one before is in use, except after an
+ * UncertainSwitchError.
+ */
+export async function switchGeneration(storeDir: string, name: string): Promise<void> {
+  const pointer = join(storeDir, POINTER_FILE);
+  try {
+    await writeDurablyLater(pointer, pointerTo(name));
+  } catch (error) {
+    if (currentName(storeDir) !== name) throw error;
+    throw new UncertainSwitchError(`${pointer} may not be durable: ${String(error)}`, { cause: error });
+  }
+}
+
+/** Whether a renamed pointer is on the disk is not known. Either store may be found at the next start, and both are whole. */
+export class UncertainSwitchError extends Error {
+  override readonly name = 'UncertainSwitchError';
+}
+
 /** Removes the stores that are not in use. */
 export function removeOtherGenerations(storeDir: string): void {
-  const current = currentName(storeDir);
-  for (const name of readdirSync(storeDir)) {
-    const isOfFirst = current !== undefined && (name === 'db' || name === 'db-lock');
-    if (isOfFirst || (NAME.test(name) && name !== current))
-      rmSync(join(storeDir, name), { recursive: true, force: true });
+  for (const path of otherGenerations(storeDir)) {
+    beforeRemove.reach();
+    rmSync(path, { recursive: true, force: true });
+    afterRemove.reach();
   }
+}
+
+/** The paths of stores that are not in use. */
+export function otherGenerations(storeDir: string): string[] {
+  const current = currentName(storeDir);
+  const isOther = (name: string): boolean =>
+    (current !== undefined && (name === 'db' || name === 'db-lock')) || (NAME.test(name) && name !== current);
+  return readdirSync(storeDir)
+    .filter(isOther)
+    .map((name) => join(storeDir, name));
 }
 
 function currentName(storeDir: string): string | undefined {

@@ -9,8 +9,9 @@ import {
   type ScanRange,
   Slab,
   TABLES,
-  type Table,
+  Table,
 } from '../mvcc';
+import { type Patience, PatientBatch } from './patient-batch';
 
 const PAGE_BYTES = 8192;
 /** Address space, not memory. lmdb-js keeps every outgrown map until it closes, so the first should last. */
@@ -37,7 +38,7 @@ const keyEncoder = {
   },
 };
 
-type Rows = Database<Uint8Array, Uint8Array>;
+type Rows = Omit<Database<Uint8Array, Uint8Array>, 'put'>;
 interface Row {
   readonly key: Uint8Array;
   readonly value: Uint8Array;
@@ -46,6 +47,7 @@ interface Row {
 interface Untyped {
   /** Bytes of the value that was read last. */
   readonly lastSize: number;
+  put(key: Uint8Array, value: Uint8Array, options?: { readonly append: boolean }): Promise<boolean>;
 }
 interface UntypedOptions extends RootDatabaseOptionsWithPath {
   readonly safeRestore: boolean;
@@ -69,9 +71,13 @@ export class LmdbEngine implements Engine {
   private readonly tables: readonly (Rows & Untyped)[];
   private readonly file: string;
 
-  /** `onCommit` is told how long each commit took, milliseconds. */
+  /**
+   * `patience`: what to do when the disk is full; without it a commit that finds no space fails. `onCommit` is told how
+   * long each commit took, milliseconds.
+   */
   constructor(
     file: string,
+    private readonly patience?: Patience,
     private readonly onCommit: (tookMs: number) => void = () => undefined,
   ) {
     this.file = file;
@@ -89,7 +95,7 @@ export class LmdbEngine implements Engine {
     };
     this.root = open<Uint8Array, Uint8Array>(options);
     this.tables = TABLE_NAMES.map(
-      (name) => this.root.openDB<Uint8Array, Uint8Array>({ name, ...rows }) as Rows & Untyped,
+      (name) => this.root.openDB<Uint8Array, Uint8Array>({ name, ...rows }) as unknown as Rows & Untyped,
     );
   }
 
@@ -105,6 +111,11 @@ export class LmdbEngine implements Engine {
   }
 
   batch(): Batch {
+    const { patience } = this;
+    return patience === undefined ? this.plainBatch() : new PatientBatch(() => this.plainBatch(), patience);
+  }
+
+  private plainBatch(): Batch {
     let last: Promise<boolean> | undefined;
     const add = (written: Promise<boolean>): void => {
       if (written === last) return;
@@ -114,6 +125,7 @@ export class LmdbEngine implements Engine {
     };
     return {
       put: (table, key, value) => add(this.rows(table).put(key, value)),
+      append: (table, key, value) => add(this.rows(table).put(key, value, { append: true })),
       delete: (table, key) => add(this.rows(table).remove(key)),
       commit: async () => {
         const started = performance.now();
@@ -127,11 +139,18 @@ export class LmdbEngine implements Engine {
     };
   }
 
+  /** Reads from here on see what other threads have committed by now. Of its own commits an engine knows by itself. */
+  renew(): void {
+    this.root.resetReadTxn();
+  }
+
   sizes(): EngineSizes {
     const file = statSync(this.file).size;
-    let pages = 0;
-    for (const rows of this.tables) pages += pagesOf(rows.getStats() as PageCounts);
-    return { file, inUse: Math.min(file, pages * PAGE_BYTES) };
+    const pages = this.tables.map((rows) => pagesOf(rows.getStats() as PageCounts));
+    const bytes = (of: readonly number[]): number =>
+      Math.min(file, of.reduce((sum, count) => sum + count, 0) * PAGE_BYTES);
+    const once = pages.filter((_, at) => at !== Table.Latest && at !== Table.Long);
+    return { file, inUse: bytes(pages), counted: bytes(once) };
   }
 
   async close(): Promise<void> {

@@ -12,6 +12,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { failpoint } from '../failpoints';
 import { syncDirectory } from '../process';
 import type { WalDisk, WalFile } from './disk';
 
@@ -19,6 +20,10 @@ const CHUNK_BYTES = 1024 * 1024;
 /** A sync after each so many chunks keeps a preparation from queueing 64 MB in front of the log's own syncs. */
 const CHUNKS_PER_SYNC = 4;
 const TEMPORARY = 'prepare.tmp';
+
+const beforePrepare = failpoint('walBeforePrepareSegment');
+const beforeRename = failpoint('walBeforeRenameSegment');
+const afterPrepare = failpoint('walAfterPrepareSegment');
 
 /** The WAL's directory on a real file system. It must exist. */
 export function createDirectoryDisk(path: string): WalDisk {
@@ -36,6 +41,7 @@ export function createDirectoryDisk(path: string): WalDisk {
 }
 
 async function prepare(path: string, name: string, bytes: number): Promise<void> {
+  await beforePrepare.pass();
   const temporary = join(path, TEMPORARY);
   const file = await promises.open(temporary, 'w', 0o600);
   try {
@@ -50,8 +56,10 @@ async function prepare(path: string, name: string, bytes: number): Promise<void>
   } finally {
     await file.close();
   }
+  await beforeRename.pass();
   await promises.rename(temporary, join(path, name));
   await syncNamesLater(path);
+  await afterPrepare.pass();
 }
 
 async function writeFully(file: promises.FileHandle, bytes: Uint8Array, position: number): Promise<void> {

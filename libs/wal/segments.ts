@@ -1,6 +1,10 @@
+import { failpoint } from '../failpoints';
 import { type SegmentMetadata, type SegmentScan, scanSegment } from '../wal-format';
 import type { WalDisk, WalFile } from './disk';
 import { WalError, type WalOptions } from './types';
+
+const beforeCut = failpoint('walBeforeCutTornWrite');
+const afterCut = failpoint('walAfterCutTornWrite');
 
 const NAME = /^(\d{16})\.wal$/;
 
@@ -105,7 +109,9 @@ function corrupt(path: string, offset: number, why: string): WalError {
 }
 
 function cutTornWrite(options: WalOptions, { path, file, from, to }: TornWrite): void {
+  beforeCut.reach();
   file.wipe(from, to);
+  afterCut.reach();
   options.onWarning('cut off a write that had not finished', { file: path, offset: from, bytes: to - from });
 }
 

@@ -1,3 +1,4 @@
+import { failpoint } from '../failpoints';
 import type { HardState, LogEntry, LogStorage } from '../raft';
 import {
   type BatchContent,
@@ -40,6 +41,13 @@ const SPARE_RETRY_MS = 5_000;
 const RESERVE_BYTES = 1024 * 1024;
 /** etcd's buckets of etcd_disk_wal_fsync_duration_seconds: 1 ms × 2^i. */
 const SYNC_BOUNDS = Array.from({ length: 14 }, (_, i) => 0.001 * 2 ** i);
+
+const beforeSync = failpoint('walBeforeSync');
+const afterSync = failpoint('walAfterSync');
+const beforeBeginSegment = failpoint('walBeforeBeginSegment');
+const beforeRemoveSegment = failpoint('walBeforeRemoveSegment');
+const afterRemoveSegment = failpoint('walAfterRemoveSegment');
+const afterRelease = failpoint('raftAfterWALRelease');
 
 /** A write that has been handed to the disk and is not known to be there. */
 interface UnderWay {
@@ -269,7 +277,8 @@ export class Wal implements LogStorage {
     this.syncStartedAt = started;
     try {
       this.roll(pending.bytes);
-      this.writeBatch(pending, (error) => this.synced(error, pending.number, started));
+      const synced = (error: Error | undefined): void => this.synced(error, pending.number, started);
+      this.writeBatch(pending, (error) => (error ? synced(error) : afterSync.reachThen(() => synced(undefined))));
     } catch (error) {
       this.options.onFatal(asError(error));
     }
@@ -311,7 +320,8 @@ export class Wal implements LogStorage {
     const batch = encodeBatch(content, place, this.options.checksum, this.allocate);
     const firstIndex = Math.min(...batch.written.map((written) => written.firstIndex));
     this.underWay = { segment: active.number, offset: active.offset, firstIndex };
-    active.file.write(batch.bytes, active.offset, this.options.fsync, done);
+    const { offset } = active;
+    beforeSync.reachThen(() => active.file.write(batch.bytes, offset, this.options.fsync, done));
     if (pending.snapshot !== undefined) this.beginBehind(pending.snapshot);
     this.writtenConfiguration = this.configuration?.index ?? 0;
     for (const written of batch.written) this.note(written, active);
@@ -364,6 +374,7 @@ export class Wal implements LogStorage {
   private beginSegment(): void {
     const { active, spare, options } = this;
     if (spare === undefined) throw new Error('no prepared segment to begin');
+    beforeBeginSegment.reach();
     this.spare = undefined;
     const metadata = {
       version: FORMAT_VERSION,
@@ -410,8 +421,11 @@ export class Wal implements LogStorage {
       for (const segment of gone) {
         this.segments.delete(segment.number);
         segment.file.close();
+        await beforeRemoveSegment.pass();
         await this.options.disk.remove([segmentName(segment.number)]);
+        await afterRemoveSegment.pass();
       }
+      await afterRelease.pass();
     } catch (error) {
       this.options.onWarning('cannot remove old WAL segments', { error: asError(error).message });
     } finally {

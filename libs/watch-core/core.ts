@@ -1,4 +1,5 @@
 import { WatchReasons } from '../errors';
+import { failpoint } from '../failpoints';
 import { parseKeyRange } from '../interval-tree';
 import { CatchUp } from './catch-up';
 import { LiveFeed } from './live-feed';
@@ -14,6 +15,9 @@ import {
 } from './types';
 import { type Connection, CREATING, GONE, type Session, type Watcher } from './watcher';
 
+const beforeSync = failpoint('beforeSyncWatchers');
+const beforeProgress = failpoint('beforeProgressIfSync');
+
 export interface WatchCounters {
   readonly watchers: number;
   /** Watchers that are behind or held back. */
@@ -28,8 +32,8 @@ export interface WatchCounters {
 
 /** A question that is answered once the store's revision has been read after it was asked. */
 type Asked =
-  | { readonly kind: 'create'; readonly watcher: Watcher }
-  | { readonly kind: 'progress'; readonly session: Session };
+  | { readonly kind: 'create'; readonly watcher: Watcher; readonly knownRevision: number }
+  | { readonly kind: 'progress'; readonly session: Session; readonly knownRevision: number };
 
 /**
  * The watch hub without its I/O: registrations, the live feed and history chunks go in by method calls; `takeOutputs`
@@ -91,8 +95,11 @@ export class WatchCore {
     if (this.follows && this.state.watchers === 0) this.follow(false);
   }
 
-  /** Registers a watcher; answered by a `created` delivery, before any event of it. */
-  create(connection: number, session: number, create: WatchCreate): void {
+  /**
+   * Registers a watcher; answered by a `created` delivery, before any event of it. `knownRevision`: the asker has seen the store
+   * at this revision, maybe on a member that is ahead of ours; the store's revision counts as no less.
+   */
+  create(connection: number, session: number, create: WatchCreate, knownRevision = 0): void {
     const owner = this.session(connection, session);
     const range = parseKeyRange(create.key, create.rangeEnd);
     if (range === undefined) this.refuse(owner, create.watchId, WatchReasons.EmptyRange);
@@ -120,7 +127,7 @@ export class WatchCore {
       // Before the store's revision is asked for: storage then sends events from before that revision on. Nothing depends
       // on it, since a revision that is told without its events is a gap like any other once a watcher has its place.
       if (!this.follows) this.follow(true);
-      this.ask({ kind: 'create', watcher });
+      this.ask({ kind: 'create', watcher, knownRevision });
     }
   }
 
@@ -137,8 +144,8 @@ export class WatchCore {
   }
 
   /** RequestProgress: answered once, for the whole session, when every watcher of it has got everything up to now. */
-  requestProgress(connection: number, session: number): void {
-    this.ask({ kind: 'progress', session: this.session(connection, session) });
+  requestProgress(connection: number, session: number, knownRevision = 0): void {
+    this.ask({ kind: 'progress', session: this.session(connection, session), knownRevision });
   }
 
   /** The session's progress timer has fired: reports the revision to each watcher that wants it and has been quiet. */
@@ -222,8 +229,9 @@ export class WatchCore {
     const answered = this.reading ?? [];
     this.reading = undefined;
     for (const question of answered) {
-      if (question.kind === 'create') this.created(question.watcher, revision, compactRevision);
-      else this.wantProgress(question.session, revision);
+      const known = Math.max(revision, question.knownRevision);
+      if (question.kind === 'create') this.created(question.watcher, known, compactRevision);
+      else this.wantProgress(question.session, known);
     }
     this.readStatus();
   }
@@ -255,6 +263,7 @@ export class WatchCore {
 
   /** A share of catch-up work, asked for by the output `turn`. */
   turn(): void {
+    beforeSync.reach();
     this.catchUp.turn();
   }
 
@@ -362,6 +371,7 @@ export class WatchCore {
 
   private answerProgress(): void {
     const { live, progressWanted } = this.state;
+    if (progressWanted.size > 0) beforeProgress.reach();
     for (const session of progressWanted) {
       if (session.unsynced > 0 || live < (session.progressWanted ?? 0)) continue;
       const watchers = [...session.watchers.values()];

@@ -178,7 +178,7 @@ export class LiveFeed {
   /** A field, so that no closure is made per event. */
   private readonly visitGroups = (entry: RangeGroups): void => {
     const event = this.event as SharedEvent; // set by the caller of visitAt
-    for (const group of entry.groups) {
+    for (const group of entry) {
       if (group.live.size === 0 || !group.wants(event)) continue;
       if (group.prevKv && !learnPrevious(this.state, event)) {
         this.fallBack(group);

@@ -6,10 +6,7 @@ import { WaitingList } from './waiting';
 import { type Connection, LIVE, type Session, type Watcher, type WatcherState, type WatchGroup } from './watcher';
 
 /** Groups over one range: at most one for each set of filters and options. */
-export interface RangeGroups {
-  readonly range: KeyRange;
-  readonly groups: WatchGroup[];
-}
+export type RangeGroups = WatchGroup[];
 
 /** What the parts of the core share. Its methods keep the counters and indexes in step with the watchers' states. */
 export class HubState {
@@ -39,19 +36,15 @@ export class HubState {
   }
 
   groupFor(range: KeyRange, create: WatchCreate): WatchGroup {
-    let entry = this.index.get(range);
-    if (entry === undefined) {
-      entry = { range, groups: [] };
-      this.index.set(range, entry);
-    }
+    const entry = this.index.get(range);
     const same = (group: WatchGroup): boolean =>
       group.noPut === create.noPut && group.noDelete === create.noDelete && group.prevKv === create.prevKv;
-    let group = entry.groups.find(same);
-    if (group === undefined) {
-      group = new Group<Watcher>(range, create.noPut, create.noDelete, create.prevKv);
-      entry.groups.push(group);
-      this.groups.add(group);
-    }
+    const existing = entry?.find(same);
+    if (existing !== undefined) return existing;
+    const group = new Group<Watcher>(range, create.noPut, create.noDelete, create.prevKv);
+    if (entry === undefined) this.index.set(range, [group]);
+    else entry.push(group);
+    this.groups.add(group);
     return group;
   }
 
@@ -59,8 +52,8 @@ export class HubState {
     if (group.watchers > 0) return;
     this.groups.delete(group);
     const entry = this.index.get(group.range) as RangeGroups; // a group is in the index until here
-    entry.groups.splice(entry.groups.indexOf(group), 1);
-    if (entry.groups.length === 0) this.index.delete(group.range);
+    entry.splice(entry.indexOf(group), 1);
+    if (entry.length === 0) this.index.delete(group.range);
   }
 
   setState(watcher: Watcher, state: WatcherState): void {

@@ -1,10 +1,14 @@
 import { Errors } from '../../libs/errors';
+import { failpoint } from '../../libs/failpoints';
 import type { GrantedLease, LeaseTimer } from '../../libs/lease-timing';
 import type { ReadIndexResult } from '../../libs/member-links';
 import type { RaftStatus } from '../../proto/gen/hexad';
 import { LeaseMethod } from '../../proto/gen/hexad';
 import type { LeaseRequest } from './request';
 import { LeaseWaiters } from './waiters';
+
+const beforeCheckpoint = failpoint('beforeCheckpointInLeaseRenew');
+const beforeLookup = failpoint('beforeLookupWhenLeaseTimeToLive');
 
 export interface KeeperLinks {
   readIndex(timeoutMs: number, callback: (result: ReadIndexResult) => void): void;
@@ -156,6 +160,7 @@ export class LeaseKeeper {
   }
 
   private keepAlive(request: LeaseRequest, index: number): void {
+    beforeCheckpoint.reach();
     const renewal = this.leases.renew(request.id, performance.now());
     switch (renewal.kind) {
       case 'renewed':
@@ -173,6 +178,7 @@ export class LeaseKeeper {
   }
 
   private remaining(request: LeaseRequest, index: number): void {
+    beforeLookup.reach();
     const left = this.leases.remaining(request.id, performance.now());
     if (left === undefined) this.answerMissing(request, index);
     else request.answer(left.ttl, left.grantedTtl);

@@ -25,10 +25,14 @@ import {
 import { type LeaseConfig, leaseConfig } from './config';
 import { Expiry } from './expiry';
 import { LeaseKeeper } from './keeper';
+import { failpoint } from '../../libs/failpoints';
 import { LeaseFeed } from './lease-feed';
 import { RelayClient } from './relay-client';
 import { RelayServer } from './relay-server';
 import { LeaseRequest } from './request';
+
+const beforeServeRenew = failpoint('beforeServeHTTPLeaseRenew');
+const beforeServeLookup = failpoint('beforeLookupWhenForwardLeaseTimeToLive');
 
 /** Starts the lease process of a member: times expiry on the leader, answers keep-alives everywhere. */
 export async function startLease({ config, logger }: ProcessContext): Promise<RunningProcess> {
@@ -115,6 +119,7 @@ class Lessor {
       return;
     }
     if (method === LeaseMethod.LEASE_KEEP_ALIVE) this.renewed++;
+    if (relayed) (method === LeaseMethod.LEASE_KEEP_ALIVE ? beforeServeRenew : beforeServeLookup).reach();
     const { id } = decodeLeaseId(payload);
     this.keeper.submit(new LeaseRequest(method, id, payload, relayed, deadline, respond));
   }

@@ -22,7 +22,12 @@ export function prepareDirectories(config: MemberConfig, processes: readonly Pro
     for (const directory of [dirname(dataDir), dataDir, memberDir]) syncNames(directory);
   }
   const sockets = new Set(Object.values(config.addresses).filter((address) => address.startsWith('unix:')));
-  for (const address of sockets) makeDirectory(dirname(address.slice('unix:'.length)));
+  for (const address of sockets) prepareSocketDirectory(address);
+}
+
+/** Does nothing for a TCP address. */
+export function prepareSocketDirectory(address: string): void {
+  if (address.startsWith('unix:')) makeDirectory(dirname(address.slice('unix:'.length)));
 }
 
 /** Takes the directory of the sockets away after a stop, unless something is left in it. */
@@ -42,7 +47,20 @@ function makeDirectory(directory: string): void {
     makePath(directory);
     accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (error) {
-    throw new StartError(`cannot access data directory: ${(error as Error).message}`);
+    throw new StartError(`cannot access data directory: ${(error as Error).message}${hintFor(error, directory)}`);
+  }
+}
+
+function hintFor(error: unknown, directory: string): string {
+  const user = `${String(process.getuid?.())}:${String(process.getgid?.())}`;
+  switch ((error as NodeJS.ErrnoException).code) {
+    case 'EACCES':
+    case 'EPERM':
+      return ` (this process runs as ${user}: give it the directory with "chown -R ${user} ${directory}")`;
+    case 'EROFS':
+      return ' (the file system is read-only: is the volume for the data missing?)';
+    default:
+      return '';
   }
 }
 

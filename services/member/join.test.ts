@@ -93,7 +93,9 @@ test('a member that has been in the cluster it begins is refused, since it has l
   answer = { ...answer, started: [0xa1n] };
   await expect(refuseSecondBeginning(wanted)).resolves.toBeUndefined();
   answer = { ...answer, ...ids, clusterId: 5n };
-  await expect(refuseSecondBeginning(wanted)).resolves.toBeUndefined();
+  await expect(refuseSecondBeginning(wanted)).rejects.toThrow(
+    `the other members are of cluster 5, and with its flags this one would begin cluster ${wanted.clusterId}`,
+  );
   await server.close();
   await expect(refuseSecondBeginning(wanted)).resolves.toBeUndefined();
 });

@@ -43,11 +43,22 @@ export async function refuseSecondBeginning(config: MemberConfig): Promise<void>
   if (config.clusterState !== 'new' || hasBegun(config) || config.initialMembers.length < 2) return;
   const id = BigInt(`0x${config.memberId}`);
   const clusters = await askPeers(config);
+  const foreign = clusters.find(({ clusterId }) => clusterId.toString(16) !== config.clusterId);
+  if (foreign !== undefined) {
+    throw new StartError(
+      `the other members are of cluster ${foreign.clusterId.toString(16)}, and with its flags this one would begin cluster ${config.clusterId}: ` +
+        'give it the --initial-cluster and --initial-cluster-token that they began with, or add it to theirs with --initial-cluster-state existing',
+    );
+  }
   // One of them may be behind and not know.
   const isKnown = clusters.some(
     ({ clusterId, started }) => clusterId.toString(16) === config.clusterId && started.includes(id),
   );
-  if (isKnown) throw new StartError(`member ${config.memberId} has already been bootstrapped`);
+  if (isKnown)
+    throw new StartError(
+      `member ${config.memberId} has already been bootstrapped: if its data is lost, remove it from the cluster and add it again; ` +
+        'if another member has this --name, give this one its own',
+    );
 }
 
 function hasBegun(config: MemberConfig): boolean {

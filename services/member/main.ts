@@ -1,12 +1,16 @@
+import { join } from 'node:path';
 import { ConfigError, UsageError } from '../../libs/config';
 import { StartError } from '../../libs/process';
-import { readConfig, startMember } from './member';
+import { type MemberEvents, readConfig, startMember } from './member';
+import { checkHealth } from './health';
 import { runSingleProcess } from './single-process';
 import { usageText, versionText } from './usage';
 
-/** `bin/hexad`: a member, or with `process NAME` one of its processes. */
+/** `bin/hexad`: a member, with `process NAME` one of its processes, or what `gateway` and `health` say. */
 async function main(argv: readonly string[]): Promise<void> {
   const [command = '', ...rest] = argv;
+  if (command === 'gateway') return becomeGateway();
+  if (command === 'health') return checkHealth(rest);
   if (command === 'process') return runSingleProcess(rest);
   if (argv.some((argument) => /^--?(h|help)$/.test(argument))) return print(usageText());
   if (argv.some((argument) => /^--?version(=true)?$/.test(argument))) return print(versionText());
@@ -14,18 +18,24 @@ async function main(argv: readonly string[]): Promise<void> {
   await runMember(argv);
 }
 
+/** Its `main.ts` reads the command line itself. */
+function becomeGateway(): void {
+  require(join(__dirname, '..', 'gateway', 'main.js'));
+}
+
 function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
 async function runMember(argv: readonly string[]): Promise<void> {
-  const supervisor = await startMember(readConfig(argv, process.env), {
+  const events: MemberEvents = {
     onReady: () => undefined,
     onEnd: (code, reason) => {
       if (reason !== undefined) process.stderr.write(`hexad: ${reason}\n`);
       process.exit(code);
     },
-  });
+  };
+  const supervisor = await startMember(readConfig(argv, process.env), events, process.env);
   let signals = 0;
   const stop = (): void => {
     signals += 1;

@@ -1,6 +1,6 @@
 import { ConfigError, UsageError } from '../../libs/config';
 import { StartError } from '../../libs/process';
-import { readConfig, startMember } from './member';
+import { type MemberEvents, readConfig, startMember } from './member';
 import type { ProcessRow } from './supervisor';
 
 /** A member below `npm start`: reports to its parent over the IPC channel and stops when the parent is gone. */
@@ -15,10 +15,8 @@ function end(code: number, reason: string | undefined): void {
 }
 
 async function run(): Promise<void> {
-  const supervisor = await startMember(readConfig(process.argv.slice(2), {}), {
-    onReady: (rows) => tell({ ready: rows }),
-    onEnd: end,
-  });
+  const events: MemberEvents = { onReady: (rows) => tell({ ready: rows }), onEnd: end };
+  const supervisor = await startMember(readConfig(process.argv.slice(2), {}), events, process.env);
   const stop = (): void => void supervisor.stop();
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);

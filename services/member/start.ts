@@ -144,6 +144,8 @@ function main(): void {
   try {
     const options = parse(process.argv.slice(2));
     checkMembers(options);
+    if (options.members > 1 && (process.env['GOFAIL_HTTP'] ?? '') !== '')
+      throw new ConfigError('GOFAIL_HTTP is the address of one member: start each with bin/hexad to give each its own');
     new Cluster(options).start();
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;

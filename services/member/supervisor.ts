@@ -1,10 +1,13 @@
 import { type MemberConfig, PROCESS_NAMES, processConfig, type ProcessName } from '../../libs/config';
 import { EXIT_REMOVED, EXIT_RESTART, type Logger } from '../../libs/process';
 import { Child } from './child';
+import type { MemberFailpoints } from './failpoints';
 
 const DEATHS_MAX = 5;
 const DEATHS_WINDOW_MS = 10_000;
 const STOP_GRACE_MS = 8_000;
+/** A Go program's that panics. */
+const EXIT_PANIC = 2;
 /** First the edge drains, then what proposes; leadership is handed over while storage still answers; the store flushes last. */
 const STOP_ORDER: readonly (readonly ProcessName[])[] = [['proxy'], ['watch', 'lease', 'auth'], ['raft'], ['storage']];
 
@@ -38,9 +41,12 @@ export class Supervisor {
     private readonly config: MemberConfig,
     private readonly logger: Logger,
     private readonly events: SupervisorEvents,
+    /** undefined: none can be set. */
+    private readonly failpoints?: MemberFailpoints,
   ) {}
 
   start(): void {
+    this.failpoints?.direct((name) => this.children.get(name));
     for (const name of PROCESS_NAMES) this.spawn(name);
   }
 
@@ -61,12 +67,19 @@ export class Supervisor {
   }
 
   private spawn(name: ProcessName): void {
-    const child: Child = new Child(name, processConfig(this.config, name), {
-      onReady: (address) => this.childReady(name, address),
-      onRefused: (message) => this.fail(`${name}: ${message}`),
-      onLog: (line) => this.events.onLog(line),
-      onExit: (code, signal) => this.childExited(name, code, signal),
-    });
+    const { failpoints } = this;
+    const points = failpoints === undefined ? {} : { failpoints: failpoints.settingsOf(name) };
+    const child: Child = new Child(
+      name,
+      { ...processConfig(this.config, name), ...points },
+      {
+        onReady: (address) => this.childReady(name, address),
+        onRefused: (message) => this.fail(`${name}: ${message}`),
+        onLog: (line) => this.events.onLog(line),
+        onPanic: (message) => this.panic(message),
+        onExit: (code, signal) => this.childExited(name, code, signal),
+      },
+    );
     this.children.set(name, child);
   }
 
@@ -98,6 +111,17 @@ export class Supervisor {
   /** Ends everything at once: something is wrong that waiting does not mend. */
   private fail(reason: string): void {
     this.end(1, reason);
+  }
+
+  /** All processes die at this moment, as in a crash of a program that is one process. */
+  private panic(message: string): void {
+    if (this.ending) return;
+    this.ending = true;
+    const children = [...this.children.values()];
+    for (const child of children) child.kill('SIGKILL');
+    void Promise.all(children.map((child) => new Promise<void>((resolve) => child.whenExited(resolve)))).then(() =>
+      this.events.onEnd(EXIT_PANIC, message),
+    );
   }
 
   private end(code: number, reason: string | undefined): void {

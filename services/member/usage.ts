@@ -23,6 +23,8 @@ export function usageText(): string {
     '  hexad [flags]                      run a member',
     '  hexad --config-file FILE           run a member as the file says; other flags are ignored',
     '  hexad process NAME [flags]         run one process of a member alone (raft, storage, watch, lease, auth, proxy)',
+    '  hexad health NAME [flags]          ask that process whether it serves; exit code 1: it does not',
+    '  hexad gateway start [flags]        one port in front of several proxies; see hexad gateway start --help',
     '  hexad --version                    print the version',
     '  hexad -h | --help                  print this text',
     '',

@@ -9,7 +9,7 @@ import {
   RESERVED_FILES,
   watchFragmentBytes,
 } from '../../libs/limits';
-import { StartError } from '../../libs/process';
+import { readCertificate, readPem, StartError } from '../../libs/process';
 import type { Address, TlsServerOptions } from '../../libs/rpc';
 import type { ProcessConfig } from '../../libs/config';
 
@@ -114,7 +114,7 @@ function readTls(config: ProcessConfig): TlsServerOptions | undefined {
   const files = config.tls.client;
   if (files === null || files.certFile === '') return undefined;
   const options = {
-    cert: readPem(files.certFile),
+    cert: readCertificate(files.certFile),
     key: readPem(files.keyFile),
     clientCertAuth: files.clientCertAuth,
     minVersion: files.minVersion,
@@ -124,12 +124,4 @@ function readTls(config: ProcessConfig): TlsServerOptions | undefined {
     ...(files.trustedCaFile === '' ? {} : { ca: readPem(files.trustedCaFile) }),
     ...(files.cipherSuites === '' ? {} : { cipherSuites: files.cipherSuites }),
   };
-}
-
-function readPem(path: string): Buffer {
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    throw new StartError(`can't read ${path}: ${error instanceof Error ? error.message : String(error)}`);
-  }
 }

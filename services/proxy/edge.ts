@@ -1,10 +1,12 @@
 import { randomBytes } from 'node:crypto';
+import type { Attachment, Sibling } from '../../libs/attachment';
 import { Errors, type RpcError } from '../../libs/errors';
+import type { Messenger } from '../../libs/event-bus';
 import { PROPOSALS_IN_FLIGHT_BYTES_MAX, REQUESTS_IN_FLIGHT_MAX } from '../../libs/limits';
-import { parseAddress, type Logger } from '../../libs/process';
+import type { Logger } from '../../libs/process';
 import type { ProcessConfig } from '../../libs/config';
-import { decodeTrace, type Tracing } from '../../libs/telemetry';
-import type { UnaryRequest } from './requests';
+import type { Tracing } from '../../libs/telemetry';
+import type { RequestObserver } from './requests';
 import { AUTH_PATHS, LEASE_PATHS } from '../../proto/gen/hexad';
 import { Admission } from './admission';
 import { Attribution } from './attribution/attribution';
@@ -30,7 +32,11 @@ import { ReadPipeline } from './reads';
 import { Router, type RouterOptions } from './router';
 import { SiblingCalls } from './sibling-calls';
 import { SiblingInspector } from './sibling-inspector';
+import { SlowRequests } from './slow-requests';
+import { MemberGuard } from './member-guard';
 import { HubClient } from './watch/hub-client';
+import { HubLinks } from './watch/hub-links';
+import { WatchRights } from './watch/rights';
 import { watchRoutes } from './watch/routes';
 import { storageDialler } from './snapshot';
 import { WritePipeline } from './writes';
@@ -48,7 +54,7 @@ export class Edge {
   readonly view: MemberView;
   readonly writes: WritePipeline;
   readonly reads: ReadPipeline;
-  readonly hub = new HubClient({ afterArrivals });
+  readonly hub = new HubClient({ afterArrivals, knownRevision: () => this.headers.revision() });
   readonly router: Router;
   readonly authenticator: Authenticator;
   readonly headers: Headers;
@@ -58,6 +64,10 @@ export class Edge {
   private readonly leases: SiblingCalls;
   private readonly auth: SiblingCalls;
   private readonly links: Links;
+  private readonly slowRequests: SlowRequests;
+  private readonly hubLinks: HubLinks;
+  private readonly guard: MemberGuard | undefined;
+  private readonly rights: WatchRights | undefined;
   private readonly timer: NodeJS.Timeout;
   private lastProbeAt = now();
 
@@ -67,6 +77,8 @@ export class Edge {
     private readonly logger: Logger,
     startTrace: RouterOptions['startTrace'],
     tracing: Tracing,
+    readonly attachment: Attachment,
+    messenger: Messenger | undefined,
   ) {
     const { timeoutMs } = settings;
     this.view = this.createView();
@@ -88,13 +100,19 @@ export class Edge {
     this.headers = new Headers(this.view, this.writes, this.reads);
     this.permissions = new Permissions(this.reads, this.view);
     const slowMs = config.timing.warningUnaryRequestMs;
-    const observer = { slowMs, now, slow: (...args: SlowArguments) => logSlow(logger, ...args), recorder };
+    this.slowRequests = new SlowRequests(logger);
+    const slow: RequestObserver['slow'] = (...args) => this.slowRequests.note(...args, now());
+    const observer = { slowMs, now, slow, recorder };
     const admission = new Admission({ requestsMax: REQUESTS_IN_FLIGHT_MAX, bytesMax: PROPOSALS_IN_FLIGHT_BYTES_MAX });
     this.router = new Router({ view: this.view, authenticator: this.authenticator, observer, admission, startTrace });
     this.leases = this.sibling('lease', LEASE_PATHS.Calls, Errors.NotPrimaryLessor);
     this.auth = this.sibling('auth', AUTH_PATHS.Calls, Errors.Timeout);
+    this.rights = config.watchRecheckPermissions ? new WatchRights(this.permissions, this.view) : undefined;
     this.links = openLinks(config, this);
     this.siblings = new SiblingInspector(config);
+    this.hubLinks = this.openHubs(messenger);
+    this.guard = config.tiers.attach === null ? undefined : this.guardMember();
+    attachment.onMoved(() => this.view.memberMoved());
     this.addRoutes();
     this.timer = setInterval(() => this.sweep(), Limits.sweepMs);
   }
@@ -121,6 +139,20 @@ export class Edge {
     this.auth.close();
     this.links.close();
     this.siblings.close();
+    this.hubLinks.close();
+  }
+
+  private openHubs(messenger: Messenger | undefined): HubLinks {
+    const { config, hub, settings } = this;
+    const { clusterId } = settings;
+    const { watchHubs: hubs } = config.tiers;
+    return new HubLinks({ hub, engine: config.rpcEngine, own: config.addresses.watch, hubs, clusterId, messenger });
+  }
+
+  private guardMember(): MemberGuard {
+    const { attachment, view, settings } = this;
+    const { leaderlessMaxMs } = settings;
+    return new MemberGuard({ attachment, view, areUp: () => this.links.areUp, leaderlessMaxMs });
   }
 
   private createView(): MemberView {
@@ -135,10 +167,10 @@ export class Edge {
     return new MemberView({ clusterId, memberId }, events, now);
   }
 
-  private sibling(name: 'lease' | 'auth', path: string, lostError: RpcError & { readonly id: number }): SiblingCalls {
-    const address = parseAddress(this.config.addresses[name]);
+  private sibling(name: Sibling, path: string, lostError: RpcError & { readonly id: number }): SiblingCalls {
+    const channel = this.attachment.channel(name, { engine: this.config.rpcEngine });
     const { timeoutMs } = this.settings;
-    return new SiblingCalls({ address, engine: this.config.rpcEngine, path, lostError, timeoutMs, now });
+    return new SiblingCalls({ channel, path, lostError, timeoutMs, now });
   }
 
   private addRoutes(): void {
@@ -148,7 +180,7 @@ export class Edge {
     const { clusterToken } = config;
     const { strictReconfigCheck } = config.raft;
     router.add(kvRoutes({ writes, reads, router, maxTxnOps, maxRequestBytes }));
-    router.add(watchRoutes({ hub, headers, router, permissions, fragmentBytes }));
+    router.add(watchRoutes({ hub, headers, router, permissions, fragmentBytes, rights: this.rights }));
     router.add(leaseRoutes({ writes, reads, router, leases, permissions, headers, ttlMin: leaseTtlMin }));
     router.add(authRoutes({ writes, reads, auth, view, headers, now }));
     router.add(
@@ -164,7 +196,7 @@ export class Edge {
       }),
     );
     const { raft } = this.links;
-    const dialStorage = storageDialler(config);
+    const dialStorage = storageDialler(config, this.attachment);
     const version = SERVER_VERSION;
     router.add(
       maintenanceRoutes({ writes, reads, view, router, permissions, headers, raft, dialStorage, version, timeoutMs }),
@@ -184,27 +216,12 @@ export class Edge {
     this.auth.sweep(at);
     this.attribution.sweep(at);
     this.router.sweep(at, this.settings.leaderlessMaxMs);
+    this.slowRequests.sweep(at);
+    this.guard?.sweep(at);
+    this.rights?.sweep();
     if (at - this.lastProbeAt < Limits.watchProgressEveryMs) return;
     this.lastProbeAt = at;
     this.authenticator.sweep(at);
     this.hub.probeProgress(this.headers.revision());
   }
-}
-
-type SlowArguments = [request: UnaryRequest, tookMs: number, error: RpcError | undefined];
-
-/** Never the request's contents: keys, values and passwords stay out of the log. */
-function logSlow(logger: Logger, ...[request, tookMs, error]: SlowArguments): void {
-  const trace = decodeTrace(request.trace);
-  logger.warn(
-    {
-      ...(trace && { 'trace-id': trace.traceId }),
-      'response type': request.stats.path,
-      remote: request.call.connection.remoteAddress,
-      'time spent': `${tookMs.toFixed(3)}ms`,
-      'request size': request.body.length,
-      error: error?.message ?? '',
-    },
-    'request stats',
-  );
 }

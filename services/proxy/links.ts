@@ -1,7 +1,7 @@
 import { INTERNAL_MESSAGE_BYTES_MAX } from '../../libs/limits';
-import { parseAddress } from '../../libs/process';
-import { type Channel, connect, createLink, type Link } from '../../libs/rpc';
-import type { ProcessConfig, ProcessName } from '../../libs/config';
+import type { Attachment } from '../../libs/attachment';
+import { type Channel, createLink, type Link } from '../../libs/rpc';
+import type { ProcessConfig } from '../../libs/config';
 import {
   encodeFeedRequest,
   encodeRaftStatusRequest,
@@ -9,37 +9,38 @@ import {
   FeedTopic,
   RAFT_PATHS,
   STORAGE_PATHS,
-  WATCH_HUB_PATHS,
 } from '../../proto/gen/hexad';
 import type { MemberView } from './member-view';
 import type { ReadPipeline } from './reads';
-import type { HubClient } from './watch/hub-client';
 import type { WritePipeline } from './writes';
 
 export interface LinkTargets {
   readonly view: MemberView;
   readonly writes: WritePipeline;
   readonly reads: ReadPipeline;
-  readonly hub: HubClient;
+  readonly attachment: Attachment;
 }
 
 export interface Links {
   /** For single calls to raft. */
   readonly raft: Channel;
+  /** Whether raft and storage are there. */
+  readonly areUp: boolean;
   close(): void;
 }
 
 /**
- * Every stream to a sibling. Answers to reads can be large, so they have a connection of their own beside results and
- * feed; watch events likewise.
+ * Every stream to raft and storage. Answers to reads can be large, so they have a connection of their own beside results and
+ * feed.
  */
-export function openLinks(config: ProcessConfig, { view, writes, reads, hub }: LinkTargets): Links {
+export function openLinks(
+  config: Pick<ProcessConfig, 'rpcEngine'>,
+  { view, writes, reads, attachment }: LinkTargets,
+): Links {
   const channelOptions = { engine: config.rpcEngine, maxReceiveBytes: INTERNAL_MESSAGE_BYTES_MAX };
-  const dial = (name: ProcessName): Channel => connect(parseAddress(config.addresses[name]), channelOptions);
-  const raft = dial('raft');
-  const storage = dial('storage');
-  const storageReads = dial('storage');
-  const watch = dial('watch');
+  const raft = attachment.channel('raft', channelOptions);
+  const storage = attachment.channel('storage', channelOptions);
+  const storageReads = attachment.channel('storage', channelOptions);
   const links: Link[] = [
     createLink({
       channel: raft,
@@ -84,19 +85,15 @@ export function openLinks(config: ProcessConfig, { view, writes, reads, hub }: L
       onMessage: (message) => reads.onReplyBatch(message),
       onClose: () => reads.storageBroken(),
     }),
-    createLink({
-      channel: watch,
-      path: WATCH_HUB_PATHS.Watch,
-      onOpen: (stream) => hub.opened((message) => stream.send(message)),
-      onMessage: (message) => hub.onMessage(message),
-      onClose: () => hub.broken(),
-    }),
   ];
   return {
     raft,
+    get areUp() {
+      return links.every(({ isOpen }) => isOpen);
+    },
     close: () => {
       for (const link of links) link.close();
-      for (const channel of [raft, storage, storageReads, watch]) channel.close();
+      for (const channel of [raft, storage, storageReads]) channel.close();
     },
   };
 }

@@ -4,6 +4,7 @@ import {
   decodeAlarmRequest,
   decodeDowngradeRequest,
   decodeMoveLeaderRequest,
+  encodeDefragmentResponse,
   encodeDowngradeResponse,
   encodeMoveLeaderResponse,
   encodeStatusResponse,
@@ -12,9 +13,11 @@ import {
 import {
   decodeRaftMoveLeaderResponse,
   decodeStorageStatus,
+  encodeDefragmentCall,
   encodeRaftMoveLeaderRequest,
   EntryKind,
   RAFT_PATHS,
+  STORAGE_PATHS,
   StorageMethod,
   type StorageStatus,
 } from '../../proto/gen/hexad';
@@ -52,7 +55,9 @@ export function maintenanceRoutes(options: MaintenanceOptions): Routes {
     unary: {
       [MAINTENANCE_PATHS.Alarm]: { handle: (request) => alarm(options, request) },
       [MAINTENANCE_PATHS.Status]: { learner: true, handle: (request) => status(options, request) },
-      [MAINTENANCE_PATHS.Defragment]: rootRead(StorageMethod.STORAGE_DEFRAGMENT),
+      [MAINTENANCE_PATHS.Defragment]: {
+        handle: (request) => permissions.asRoot(request, () => defragment(options, request)),
+      },
       [MAINTENANCE_PATHS.Hash]: rootRead(StorageMethod.STORAGE_HASH),
       [MAINTENANCE_PATHS.HashKV]: rootRead(StorageMethod.STORAGE_HASH_KV),
       [MAINTENANCE_PATHS.MoveLeader]: {
@@ -102,6 +107,16 @@ function statusResponse({ view, headers, version }: MaintenanceOptions, store: S
     isLearner: view.isLearner,
     storageVersion: store.storageVersion,
     downgradeInfo: { enabled: false },
+  });
+}
+
+/** It takes as long as it takes, on a connection of its own; the client's deadline is the only one. */
+function defragment({ dialStorage }: MaintenanceOptions, request: UnaryRequest): void {
+  const storage = dialStorage();
+  storage.unary(STORAGE_PATHS.Defragment, encodeDefragmentCall({}), {}, (result) => {
+    storage.close();
+    if (result.ok) request.reply(encodeDefragmentResponse({}));
+    else request.fail(result.error);
   });
 }
 

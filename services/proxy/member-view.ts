@@ -94,6 +94,12 @@ export class MemberView {
     this.snapshotUnderWay = false;
   }
 
+  /** Another member is asked from now on, which may be behind the last one. */
+  memberMoved(): void {
+    this.feedAppliedIndex = 0;
+    this.snapshotUnderWay = false;
+  }
+
   onFeedBytes(bytes: Uint8Array): void {
     this.onFeed(decodeFeedBatch(bytes));
   }

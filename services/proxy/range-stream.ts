@@ -1,4 +1,5 @@
 import type { RpcError } from '../../libs/errors';
+import { failpoint } from '../../libs/failpoints';
 import { RANGE_STREAM_FIRST_KEYS } from '../../libs/limits';
 import {
   decodeRangeRequest,
@@ -18,6 +19,8 @@ import type { StreamRequest } from './requests';
 import type { Router } from './router';
 
 const LIMIT_MAX = 100_000;
+
+const beforeChunk = failpoint('beforeRangeStreamChunk');
 
 export interface RangeStreamOptions {
   readonly reads: ReadPipeline;
@@ -75,6 +78,7 @@ class RangeStream implements Answer {
   }
 
   reply(bytes: Uint8Array): void {
+    beforeChunk.reach();
     const page = decodeRangeResponse(bytes);
     this.first ??= page;
     const { first } = this;

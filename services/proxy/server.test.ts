@@ -30,6 +30,7 @@ import {
 } from '../../proto/gen/etcdserverpb';
 import {
   AuthMethod,
+  decodePermissionCheck,
   encodeAuthToken,
   encodeHashedPassword,
   encodeLeaseRemaining,
@@ -62,6 +63,13 @@ function start(...flags: readonly string[]): Promise<RunningProcess> {
       throw error;
     },
   });
+}
+
+async function restart(...flags: readonly string[]): Promise<void> {
+  client.close();
+  await proxy.shutdown();
+  proxy = await start(...flags);
+  client = new TestClient(member.clientSocket);
 }
 
 beforeEach(async () => {
@@ -316,9 +324,63 @@ describe('watches', () => {
     await member.start('watch');
     await until(() => member.hubRequests.length === 2);
     expect(member.hubRequests[1]?.create).toMatchObject({ startRevision: 12, resumed: true });
-    member.deliver({ targets, events: [Uint8Array.of(0x5a, 0)], revision: 12 });
+    const targetsThere = [{ session, watchId: member.hubRequests[1]?.create?.watchId ?? 0 }];
+    member.deliver({ targets: targetsThere, events: [Uint8Array.of(0x5a, 0)], revision: 12 });
     const next = await stream.next(decodeWatchResponse);
     expect([next.created, next.header?.revision, stream.waiting]).toEqual([false, 12, 0]);
+    stream.stream.cancel();
+  });
+
+  test('a right that is taken away ends the watches that need it, when the proxy is to look again', async () => {
+    await restart('--watch-recheck-permissions');
+    enableAuth();
+    answerHub();
+    const mayRead = new Set(['k', 'other']);
+    member.onRead = ({ payload }) =>
+      mayRead.has(Buffer.from(decodePermissionCheck(payload).key).toString())
+        ? {}
+        : { error: Errors.PermissionDenied.id };
+    const stream = client.stream(WATCH_PATHS.Watch, [['token', 'good.2']]);
+    stream.stream.send(create({}));
+    stream.stream.send(create({}));
+    stream.stream.send(create({ key: text('other') }));
+    for (let at = 0; at < 3; at++) expect((await stream.next(decodeWatchResponse)).created).toBe(true);
+    mayRead.delete('k');
+    member.feed({ auth: { enabled: true, revision: 9 } });
+    const ended = [await stream.next(decodeWatchResponse), await stream.next(decodeWatchResponse)];
+    expect(ended.map(({ watchId }) => watchId).sort()).toEqual([0, 1]);
+    for (const { created, canceled, cancelReason } of ended) {
+      expect([created, canceled, cancelReason]).toEqual([false, true, 'etcdserver: permission denied']);
+    }
+    await until(() => member.hubRequests.filter(({ cancel }) => cancel).length === 2);
+    stream.stream.send(create({}));
+    expect(await stream.next(decodeWatchResponse)).toMatchObject({ created: true, canceled: true, watchId: -1 });
+    stream.stream.cancel();
+  });
+
+  test('metrics tell of the watches and of what the hub says of itself', async () => {
+    answerHub();
+    const stream = client.stream(WATCH_PATHS.Watch);
+    stream.stream.send(create({}));
+    await stream.next(decodeWatchResponse);
+    const [{ session, create: asked }] = member.hubRequests as [(typeof member.hubRequests)[number]];
+    member.deliver({ targets: [{ session, watchId: asked?.watchId }], events: [Uint8Array.of(0x5a, 0)], revision: 11 });
+    member.reportHub({ watchers: 7, slowWatchers: 2, lagRevisions: 3, lagCounts: [4, 1], lagSumMicros: 1_500_000 });
+    await untilMetric('etcd_debugging_mvcc_slow_watcher_total 2');
+    const { body } = await client.http('GET', '/metrics');
+    for (const line of [
+      'etcd_debugging_mvcc_watcher_total 1',
+      'etcd_debugging_mvcc_watch_stream_total 1',
+      'etcd_debugging_mvcc_events_total 1',
+    ]) {
+      expect(body).toContain(`\n${line}\n`);
+    }
+    const ofHub = (name: string, labels = ''): string =>
+      body.match(new RegExp(`^hexad_watch_hub_${name}\\{hub="[^"]*"${labels}\\} (.*)$`, 'm'))?.[1] ?? 'none';
+    expect([ofHub('watchers'), ofHub('lag_revisions')]).toEqual(['7', '3']);
+    expect(ofHub('delivery_seconds_bucket', ',le="0.001"')).toBe('4');
+    expect(ofHub('delivery_seconds_bucket', ',le="\\+Inf"')).toBe('5');
+    expect([ofHub('delivery_seconds_count'), ofHub('delivery_seconds_sum')]).toEqual(['5', '1.5']);
     stream.stream.cancel();
   });
 

@@ -1,4 +1,6 @@
+import { openAttachment } from '../../libs/attachment';
 import { AuthTokenError } from '../../libs/auth-token';
+import { NatsMessenger } from '../../libs/event-bus';
 import { SLOW_CLIENT_BYTES_MAX } from '../../libs/limits';
 import { type Logger, type ProcessContext, type RunningProcess, StartError } from '../../libs/process';
 import { createServer, type Http1Handler, type RpcServer, type ServerOptions, type Traffic } from '../../libs/rpc';
@@ -19,12 +21,15 @@ const READY_POLL_MS = 5;
  * Starts the public edge. It listens at once, so that clients can connect and wait; it is ready when a leader is known and this
  * member is known to the cluster.
  */
-export async function startProxy({ config, logger }: ProcessContext): Promise<RunningProcess> {
+export async function startProxy(context: ProcessContext): Promise<RunningProcess> {
+  const { config, logger } = context;
+  const messenger = openMessenger(context);
+  const opened = await openAttachment(config, messenger, logger);
   const tracing = startTracing(config);
   const startTrace = tracing.enabled ? traceStarter(tracing) : undefined;
   const { settings, edge } = orRefuse(() => {
     const read = proxySettings(config);
-    return { settings: read, edge: new Edge(config, read, logger, startTrace, tracing) };
+    return { settings: read, edge: new Edge(config, read, logger, startTrace, tracing, opened.attachment, messenger) };
   });
   const servers = await listenAll(edge, settings, { config, logger });
   await untilReady(edge);
@@ -35,9 +40,24 @@ export async function startProxy({ config, logger }: ProcessContext): Promise<Ru
       await new Promise((resolve) => setImmediate(resolve)); // the streams' last words leave before the connections do
       await Promise.all(servers.map((server) => server.drain(Limits.drainGraceMs)));
       edge.close();
-      await tracing.shutdown();
+      opened.close();
+      await Promise.all([tracing.shutdown(), messenger?.close()]);
     },
   };
+}
+
+/** A proxy has use for the event bus only to find others. */
+function openMessenger({ config, logger }: ProcessContext): NatsMessenger | undefined {
+  const { attach, watchHubs } = config.tiers;
+  if (attach !== null && watchHubs === null) {
+    throw new StartError('a proxy that is not part of a member needs --watch-hubs');
+  }
+  if (config.eventBus === null || (attach !== '*' && watchHubs !== '*')) return undefined;
+  try {
+    return new NatsMessenger({ ...config.eventBus, name: `hexad proxy ${config.name}` }, logger);
+  } catch (error) {
+    throw new StartError(`cannot use --event-bus: ${error instanceof Error ? error.message : String(error)}`);
+  }
 }
 
 /** A bad `--auth-token` is the user's mistake, to be told in one line. */

@@ -1,17 +1,16 @@
 import { Errors, type RpcError } from '../../libs/errors';
-import { type Address, BatchClient, type BatchReply, type Channel, type EngineName } from '../../libs/rpc';
+import { BatchClient, type BatchReply, type Channel } from '../../libs/rpc';
 import type { Answer } from './answer';
 import { replyError } from './reads';
 
 export interface SiblingOptions {
-  readonly address: Address;
-  readonly engine: EngineName;
+  /** Closed together with the calls. */
+  readonly channel: Channel;
   readonly path: string;
   /** For calls whose link broke, and for those that could not be sent in time. */
   readonly lostError: RpcError & { readonly id: number };
   readonly timeoutMs: number;
   readonly now: () => number;
-  readonly channel?: Channel;
 }
 
 interface Waiting {
@@ -30,8 +29,7 @@ export class SiblingCalls {
 
   constructor(private readonly options: SiblingOptions) {
     this.client = new BatchClient({
-      ...(options.channel === undefined ? { address: options.address } : { channel: options.channel }),
-      channelOptions: { engine: options.engine },
+      channel: options.channel,
       path: options.path,
       lostError: options.lostError.id,
       busyError: Errors.TooManyRequests.id,
@@ -64,6 +62,7 @@ export class SiblingCalls {
 
   close(): void {
     this.client.close();
+    this.options.channel.close();
   }
 
   private sendWaiting(): void {

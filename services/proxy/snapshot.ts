@@ -1,7 +1,7 @@
+import type { Attachment } from '../../libs/attachment';
 import type { ProcessConfig } from '../../libs/config';
 import { INTERNAL_MESSAGE_BYTES_MAX } from '../../libs/limits';
-import { parseAddress } from '../../libs/process';
-import { type Channel, connect } from '../../libs/rpc';
+import type { Channel } from '../../libs/rpc';
 import { encodeBackupRequest, PermissionKind, STORAGE_PATHS } from '../../proto/gen/hexad';
 import { isRefused } from './auth/authenticator';
 import type { Permissions } from './permissions';
@@ -15,9 +15,9 @@ export interface SnapshotOptions {
   readonly dialStorage: () => Channel;
 }
 
-export function storageDialler(config: ProcessConfig): () => Channel {
+export function storageDialler(config: Pick<ProcessConfig, 'rpcEngine'>, attachment: Attachment): () => Channel {
   const options = { engine: config.rpcEngine, maxReceiveBytes: INTERNAL_MESSAGE_BYTES_MAX };
-  return () => connect(parseAddress(config.addresses.storage), options);
+  return () => attachment.connect('storage', options);
 }
 
 /** Maintenance.Snapshot: for root, the snapshot that storage writes, no faster than the client reads. */

@@ -1,3 +1,4 @@
+import { failpoint } from '../../libs/failpoints';
 import {
   type ConfState,
   type ConfStep,
@@ -15,6 +16,16 @@ import type { Wal } from '../../libs/wal';
 import { readConfChange } from './conf-changes';
 import type { RaftStats } from './stats';
 import type { ConfChange } from '../../proto/gen/hexad';
+
+const beforeLeaderSend = failpoint('raftBeforeLeaderSend');
+const beforeFollowerSend = failpoint('raftBeforeFollowerSend');
+const dropHeartbeat = failpoint('raftDropHeartbeat');
+const beforeSave = failpoint('raftBeforeSave');
+const afterSave = failpoint('raftAfterSave');
+const beforeAdvance = failpoint('raftBeforeAdvance');
+const afterSaveSnap = failpoint('raftAfterSaveSnap');
+const beforeApplyConfChange = failpoint('raftBeforeApplyConfChange');
+const afterApplyConfChange = failpoint('raftAfterApplyConfChange');
 
 /** What the rest of the process makes of a turn's results. All are called within the turn. */
 export interface ConsensusEvents {
@@ -43,6 +54,8 @@ export class Consensus {
   private stopped = false;
   private persistedReady = 0;
   private lastSyncedReady = 0;
+  /** The Ready with a snapshot's record that is not synced yet; 0: there is none. */
+  private snapshotReady = 0;
   /** The last entry that the core has given out as committed; what it says of the members is in force. */
   takenIndex: number;
   /** Messages that wait for the sync of Ready `after`. */
@@ -100,6 +113,11 @@ export class Consensus {
   }
 
   private persisted(number: number): void {
+    afterSave.reach();
+    if (this.snapshotReady !== 0 && this.snapshotReady <= number) {
+      this.snapshotReady = 0;
+      afterSaveSnap.reach();
+    }
     this.persistedReady = number;
     this.core.persisted(number);
     this.turn();
@@ -122,7 +140,7 @@ export class Consensus {
   private process(ready: Ready): void {
     this.stats.readies += 1;
     if (ready.messages.length > 0) {
-      this.events.send(ready.messages);
+      this.send(ready.messages);
       // That something is committed, storage is told before the followers: the client's answer waits for it.
       if (!ready.messages.every(tellsOnlyCommit)) this.events.flushPeers();
     }
@@ -134,6 +152,7 @@ export class Consensus {
     if (ready.softState !== undefined) this.events.leadershipChanged(ready.softState);
     for (const entry of ready.committed) if (entry.type === EntryType.Conf) this.applyConf(entry);
     this.takenIndex = ready.committed.at(-1)?.index ?? this.takenIndex;
+    if (ready.committed.length > 0) beforeAdvance.reach();
     if (ready.readStates.length > 0) this.events.readConfirmed(ready.readStates);
     if (ready.droppedReads.length > 0) this.events.readsDropped(ready.droppedReads);
   }
@@ -141,7 +160,11 @@ export class Consensus {
   private persist(ready: Ready): void {
     const { number, mustSync, entriesToPersist, hardState, snapshot } = ready;
     if (!mustSync && hardState === undefined) return;
-    if (mustSync) this.lastSyncedReady = number;
+    if (mustSync) {
+      this.lastSyncedReady = number;
+      beforeSave.reach();
+    }
+    if (snapshot !== undefined) this.snapshotReady = number;
     const marker = snapshot === undefined ? undefined : { index: snapshot.index, term: snapshot.term, conf: snapshot };
     this.wal.append({ number, mustSync, entries: entriesToPersist, hardState, snapshot: marker });
   }
@@ -155,17 +178,30 @@ export class Consensus {
       first = this.waiting[0]
     ) {
       this.waiting.shift();
-      this.events.send(first.messages);
+      this.send(first.messages);
     }
     return this.waiting.length < length;
   }
 
+  private send(messages: readonly Message[]): void {
+    if (this.isLeader) beforeLeaderSend.reach();
+    else beforeFollowerSend.reach();
+    const kept = dropHeartbeat.isSet ? messages.filter(isNoDroppedHeartbeat) : messages;
+    if (kept.length > 0) this.events.send(kept);
+  }
+
   private applyConf(entry: LogEntry): void {
+    beforeApplyConfChange.reach();
     const change = readConfChange(entry.data);
     const conf = this.core.applyConfChange(entry.index, this.events.stepsOf(entry.index, change));
     this.wal.setConfiguration({ index: entry.index, term: entry.term, conf });
     this.events.configurationChanged(conf, change);
+    afterApplyConfChange.reach();
   }
+}
+
+function isNoDroppedHeartbeat({ type }: Message): boolean {
+  return type !== MessageType.Heartbeat || dropHeartbeat.reach() === undefined;
 }
 
 function tellsOnlyCommit({ type, entries }: Message): boolean {

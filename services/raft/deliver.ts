@@ -1,4 +1,5 @@
 import { Errors, GrpcCode } from '../../libs/errors';
+import { failpoint } from '../../libs/failpoints';
 import type { LogEntry } from '../../libs/raft';
 import { StartError } from '../../libs/process';
 import type { StreamCall, StreamHandler } from '../../libs/rpc';
@@ -11,6 +12,8 @@ import type { EntryStamps } from './stamps';
 import type { RaftStats } from './stats';
 
 const NO_BYTES = new Uint8Array(0);
+const beforeDeliver = failpoint('raftBeforeDeliver');
+
 const NOT_RECORDED = { code: GrpcCode.Unavailable, message: 'the snapshot is being recorded' };
 
 export interface DeliverOptions {
@@ -92,6 +95,7 @@ export class Deliver {
       // undefined: the WAL reads them from disk and then runs a turn, which comes back here.
       const entries = wal.entries(attached.next, end, settings.limits.deliverBatchBytes);
       if (entries === undefined) return;
+      beforeDeliver.reach();
       attached.next += entries.length;
       stats.entriesDelivered += entries.length;
       this.sendBatch(attached, entries);

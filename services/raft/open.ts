@@ -3,6 +3,7 @@ import { randomInt } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { begunNote, noteBegun, walBootstrap } from '../../libs/bootstrap';
 import type { ProcessConfig } from '../../libs/config';
+import { failpoint } from '../../libs/failpoints';
 import { lockDirectory, type Logger, StartError } from '../../libs/process';
 import { createDirectoryDisk, Wal, WalError } from '../../libs/wal';
 import { MemberBook, readConfChange } from './conf-changes';
@@ -10,6 +11,12 @@ import type { PeerMember, RaftSettings } from './config';
 import { forceNewCluster } from './force-new-cluster';
 import { MembersFile } from './members-file';
 import { createRaft, type RaftCore } from '../../libs/raft';
+
+const beforeBootstrap = failpoint('walBeforeBootstrap');
+const afterBootstrap = failpoint('walAfterBootstrap');
+const afterNoteBegun = failpoint('raftAfterNoteBegun');
+const beforeForce = failpoint('raftBeforeForceNewCluster');
+const afterForce = failpoint('raftAfterForceNewCluster');
 
 export interface Opened {
   readonly wal: Wal;
@@ -40,9 +47,14 @@ export async function openRaft(
     await beginWal(wal, config, settings);
   }
   noteBegun(config.paths.memberDir, config);
+  afterNoteBegun.reach();
   const book = new MemberBook();
   membersFile.load(book, wal.recovered?.configuration.index ?? 0, wal.firstIndex);
-  if (settings.forceNewCluster) await forceNewCluster(wal, book, settings, logger);
+  if (settings.forceNewCluster) {
+    beforeForce.reach();
+    await forceNewCluster(wal, book, settings, logger);
+    afterForce.reach();
+  }
   const nonce = randomInt(1, 2 ** 48);
   return {
     wal,
@@ -87,7 +99,9 @@ async function beginWal(wal: Wal, config: ProcessConfig, settings: RaftSettings)
     );
   }
   // A member that joins a cluster which runs has it all from the others.
+  beforeBootstrap.reach();
   await wal.bootstrap(walBootstrap(settings.isJoining ? [] : settings.initialMembers));
+  afterBootstrap.reach();
 }
 
 /** The core as the WAL had it, the configuration as far as it was committed. */

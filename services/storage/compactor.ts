@@ -1,5 +1,9 @@
+import { failpoint } from '../../libs/failpoints';
 import type { Store } from '../../libs/mvcc';
 import { limits } from './limits';
+
+const beforeBatch = failpoint('compactBeforeCommitBatch');
+const afterBatch = failpoint('compactAfterCommitBatch');
 
 /** Deletes compacted versions in the background, a slice per turn of the event loop, between applies. */
 export class Compactor {
@@ -55,7 +59,10 @@ export class Compactor {
       this.store.whenWritable().then(() => this.step(), this.fatal);
       return;
     }
-    if (!this.store.compactSlice(limits.compactionSliceRows)) {
+    beforeBatch.reach();
+    const isDone = this.store.compactSlice(limits.compactionSliceRows);
+    afterBatch.reach();
+    if (!isDone) {
       // Until the commit that takes what was found so far, trying again would only spin.
       if (this.store.isCompactionStalled) this.store.flush().then(() => this.step(), this.fatal);
       else setImmediate(() => this.step());

@@ -10,6 +10,8 @@ export interface StorageConfig {
   readonly storeDir: string;
   /** Bytes; 0: no quota. */
   readonly quotaBytes: number;
+  /** The NOSPACE alarm clears itself when there is room again. */
+  readonly autoDisarm: boolean;
   /** Retention is in milliseconds or revisions, by mode; 0: off. */
   readonly compaction: { readonly mode: 'periodic' | 'revision'; readonly retention: number };
   /** Random nonce of this process's own proposals, from 1 to below 2^52. */
@@ -25,6 +27,7 @@ export function storageConfig(config: ProcessConfig): StorageConfig {
     clientUrls: config.urls.advertiseClient,
     storeDir: config.paths.storeDir,
     quotaBytes: quotaBytes(config.limits.quotaBackendBytes),
+    autoDisarm: config.limits.autoDisarm,
     compaction: { mode: config.timing.autoCompactionMode, retention: config.timing.autoCompactionRetention },
     stageStamps: config.telemetry.stageStamps,
     origin: Number(BigInt.asUintN(52, randomBytes(8).readBigUInt64BE())) || 1,

@@ -34,6 +34,8 @@ export const limits = {
   backupSliceMs: 4,
   backupReadBytes: 128 * 1024,
   backupStallMs: 60_000,
+  /** Speed of a defragmentation while entries are applied. */
+  defragmentBytesPerSecond: 20 * 1024 * 1024,
   /** Rows a slice of physical compaction reads. */
   compactionSliceRows: 256,
   eventHeartbeatMs: 100,
@@ -42,6 +44,13 @@ export const limits = {
   acknowledgeEntries: 256,
   /** How often own proposals that had no effect yet are made again. */
   ownProposalRetryMs: 1_000,
+  /** Kept back on the disk, for deletions and compaction when it is full. */
+  diskReserveBytes: 8 * 1024 * 1024,
+  diskReserveCheckMs: 10_000,
+  /** With less than this left on the disk no more data is taken. */
+  diskFreeBytesMin: 4 * 1024 * 1024,
+  /** How often a member with an alarm looks whether there is space again. */
+  spaceCheckMs: 500,
   /** Applied bytes after which the space in use is measured again. */
   quotaCheckBytes: 256 * 1024,
 } as const;

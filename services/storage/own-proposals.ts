@@ -1,3 +1,4 @@
+import { failpoint } from '../../libs/failpoints';
 import { ETCD_VERSION } from '../../libs/limits';
 import type { Logger } from '../../libs/process';
 import { type Channel, createLink, type Link } from '../../libs/rpc';
@@ -18,9 +19,12 @@ import { nextClusterVersion } from './cluster-version';
 import type { ResultsFeed } from './feeds/results';
 import type { Gate } from './gate';
 import { limits } from './limits';
+import type { Space } from './space';
 import { Alarm } from './state/alarms';
 import type { Identity } from './state/ids';
 import type { ReplicatedState } from './state/state';
+
+const beforePublishing = failpoint('beforePublishing');
 
 /** The highest that this version of Hexad can decide. */
 const OWN_CLUSTER_VERSION = ETCD_VERSION.replace(/\d+$/, '0');
@@ -36,8 +40,9 @@ export interface OwnProposalsOptions {
   readonly origin: number;
   readonly name: string;
   readonly clientUrls: readonly string[];
-  /** True while the space in use is at or over the quota. */
-  readonly isOverQuota: () => boolean;
+  readonly space: Pick<Space, 'isUsedUp' | 'isRoomy'>;
+  /** The alarm that space runs out clears itself once there is room again. */
+  readonly autoDisarm: boolean;
   /** Undefined: nothing is compacted unasked. */
   readonly compaction: CompactionPolicy | undefined;
 }
@@ -58,6 +63,7 @@ export class OwnProposals {
   private versions: ReadonlyMap<bigint, string> = new Map();
   private timer: NodeJS.Timeout | undefined;
   private compactionTimer: NodeJS.Timeout | undefined;
+  private nextSpaceCheck = 0;
   private closed = false;
 
   constructor(private readonly options: OwnProposalsOptions) {
@@ -110,6 +116,7 @@ export class OwnProposals {
     const { state, identity, name, clientUrls } = this.options;
     const member = state.members.get(identity.memberId);
     if (member === undefined || (member.name === name && sameList(member.clientUrls, clientUrls))) return;
+    beforePublishing.reach();
     const body = { id: identity.memberId, name, clientUrls };
     this.propose(EntryKind.ENTRY_MEMBER_ATTRIBUTES, () => encodeMemberAttributes(body));
   }
@@ -129,9 +136,23 @@ export class OwnProposals {
   }
 
   private raiseAlarm(): void {
-    const { state, identity, isOverQuota } = this.options;
-    if (state.alarms.hasFor(Alarm.NOSPACE, identity.memberId) || !isOverQuota()) return;
+    const { state, identity, space } = this.options;
+    if (state.alarms.hasFor(Alarm.NOSPACE, identity.memberId)) return this.clearAlarm();
+    if (!space.isUsedUp) return;
     const request = { action: 1, memberID: identity.memberId, alarm: Alarm.NOSPACE };
+    this.propose(EntryKind.ENTRY_ALARM, () => encodeAlarmRequest(request));
+  }
+
+  /** Looks again by itself: while the alarm is up there may be no entries that would be the occasion. */
+  private clearAlarm(): void {
+    const { identity, space, autoDisarm, logger } = this.options;
+    if (!autoDisarm) return;
+    this.retryLater();
+    if (this.nextSpaceCheck > performance.now()) return;
+    this.nextSpaceCheck = performance.now() + limits.spaceCheckMs;
+    if (!space.isRoomy) return;
+    logger.info({}, 'there is space again: the alarm is cleared');
+    const request = { action: 2, memberID: identity.memberId, alarm: Alarm.NOSPACE };
     this.propose(EntryKind.ENTRY_ALARM, () => encodeAlarmRequest(request));
   }
 

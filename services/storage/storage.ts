@@ -1,6 +1,8 @@
+import { join } from 'node:path';
 import type { Store } from '../../libs/mvcc';
 import type { Logger } from '../../libs/process';
 import type { Channel, Handlers } from '../../libs/rpc';
+import { LmdbEngine } from '../../libs/store';
 import { hostMicros, type MetricFamily, type Tracing } from '../../libs/telemetry';
 import { type LogEntry, STORAGE_PATHS, type StoreSnapshot } from '../../proto/gen/hexad';
 import { ApplyStamps } from './apply-stamps';
@@ -13,7 +15,8 @@ import { Compactor } from './compactor';
 import type { StorageConfig } from './config';
 import { CopyInServer } from './copy/copy-in';
 import { CopyOutServer } from './copy/copy-out';
-import { EventsFeed } from './feeds/events';
+import { Defragmenter } from './defragmenter';
+import { type EventBus, EventsFeed } from './feeds/events';
 import { StateFeed } from './feeds/feed';
 import { HistoryServer } from './feeds/history';
 import { ResultsFeed } from './feeds/results';
@@ -26,6 +29,8 @@ import { RaftLink } from './raft-link';
 import { StorageCounts } from './counts';
 import { storageMetrics } from './metrics';
 import { Alarm } from './state/alarms';
+import { Space } from './space';
+import type { StoreDisk } from './store-disk';
 import { createReadMethods } from './reads/methods';
 import { ReadServer } from './reads/read-server';
 import { tracedMethods } from './reads/traced';
@@ -48,6 +53,12 @@ export interface StorageOptions {
   /** The store came from another member, and raft has not said that it knows; `clearInstalled` notes that it does. */
   readonly installed: StoreSnapshot | undefined;
   readonly clearInstalled: () => void;
+  /** Undefined: hubs get events by their streams only. */
+  readonly bus?: EventBus | undefined;
+  /** Microseconds since the epoch, for the age of events. */
+  readonly wallMicros?: () => number;
+  /** Undefined: it is never full. */
+  readonly disk?: StoreDisk;
   /** Ends the process, to begin anew with another store. */
   readonly restart: (reason: string) => void;
 }
@@ -68,13 +79,12 @@ export class Storage {
   private readonly raft: RaftLink;
   private readonly own: OwnProposals;
   private readonly copyIn: CopyInServer;
+  private readonly defragmenter: Defragmenter;
   private isEmpty: boolean;
   /** Raft's commit when we first met: what must be applied before anything is served. */
   private openAt: number | undefined;
   private readonly durabilityTimer: NodeJS.Timeout;
-  private appliedBytes = 0;
-  private overQuota = false;
-  private quotaCheckDue = 0;
+  private readonly space: Space;
 
   constructor(private readonly options: StorageOptions) {
     const { config, store, logger, tracing, fatal } = options;
@@ -83,9 +93,16 @@ export class Storage {
     this.counts = options.counts ?? new StorageCounts();
     this.stamps = config.stageStamps ? new ApplyStamps(hostMicros) : undefined;
     this.results = new ResultsFeed(this.stamps);
+    this.space = new Space({
+      store,
+      quotaBytes: config.quotaBytes,
+      isDiskFull: () => options.disk?.isFull === true,
+      logger,
+    });
     this.isEmpty = storedIdentity(store) === undefined;
     this.state = openState(store);
-    this.events = new EventsFeed(store, identity, this.gate);
+    const { bus, wallMicros } = options;
+    this.events = new EventsFeed({ store, identity, gate: this.gate, bus, wallMicros });
     const feed = new StateFeed(this.state, identity, this.gate);
     this.compactor = new Compactor(store, fatal);
     this.outputs = new Outputs(this.results, this.events, feed, this.compactor);
@@ -105,8 +122,26 @@ export class Storage {
     const history = new HistoryServer(store, identity, this.gate);
     const copyOut = new CopyOutServer(store, identity, options.logger);
     const { storeDir } = config;
-    this.copyIn = new CopyInServer({ storeDir, identity, store, logger: options.logger, restart: options.restart });
+    this.defragmenter = new Defragmenter({
+      store,
+      storeDir,
+      workerFile: join(__dirname, 'copy-worker.js'),
+      gate: this.gate,
+      logger,
+      fatal,
+      isReplaced: () => this.copyIn.isActive,
+      openEngine: options.disk?.openEngine ?? ((file) => new LmdbEngine(file)),
+    });
+    this.copyIn = new CopyInServer({
+      storeDir,
+      identity,
+      store,
+      logger,
+      makeWay: () => this.defragmenter.giveUp("a copy of another member's store takes its place"),
+      restart: options.restart,
+    });
     this.handlers = {
+      unary: { [STORAGE_PATHS.Defragment]: (call) => this.defragmenter.serve(call) },
       stream: {
         [STORAGE_PATHS.Read]: this.reads.handler,
         [STORAGE_PATHS.Results]: (call) => this.results.serve(call),
@@ -119,13 +154,13 @@ export class Storage {
       },
     };
     this.loop = this.createLoop(new StateMachine(this.state, headers, this.outputs, tracing, this.counts));
-    this.measureSpace();
     this.raft = this.createRaftLink();
     this.own = this.createOwnProposals();
     // Commits follow the answers by a timer of the store's own; raft learns of them a little later still.
     this.durabilityTimer = setInterval(() => this.raft.acknowledge(), limits.durabilityReportMs);
     this.durabilityTimer.unref();
     if (store.isCompacting) this.compactor.start();
+    if (options.disk !== undefined) options.disk.onChange = () => this.own.reconsider();
   }
 
   /** What this process tells of itself. */
@@ -149,6 +184,7 @@ export class Storage {
     this.copyIn.close();
     clearInterval(this.durabilityTimer);
     this.loop.reset();
+    await this.defragmenter.close();
     await this.options.store.close();
     this.options.attempts.close();
   }
@@ -203,7 +239,8 @@ export class Storage {
       origin: config.origin,
       name: config.name,
       clientUrls: config.clientUrls,
-      isOverQuota: () => this.isOverQuota(),
+      space: this.space,
+      autoDisarm: config.autoDisarm,
       compaction: compactionPolicy(config.compaction.mode, config.compaction.retention, performance.now()),
     });
   }
@@ -229,8 +266,7 @@ export class Storage {
     this.reads.afterApply();
     this.raft.acknowledgeMuch();
     this.raft.relieve();
-    this.appliedBytes += bytes;
-    if (this.appliedBytes >= this.quotaCheckDue) this.measureSpace();
+    this.space.applied(bytes);
     this.own.reconsider();
   }
 
@@ -238,19 +274,5 @@ export class Storage {
     if (this.gate.isOpen || this.openAt === undefined || this.options.store.applied.index < this.openAt) return;
     this.options.logger.info({ index: this.openAt, revision: this.options.store.revision }, 'storage serves');
     this.gate.open();
-  }
-
-  /** Measured again while it is so: space may have been made since. */
-  private isOverQuota(): boolean {
-    if (this.overQuota) this.measureSpace();
-    return this.overQuota;
-  }
-
-  private measureSpace(): void {
-    this.quotaCheckDue = this.appliedBytes + limits.quotaCheckBytes;
-    const { quotaBytes } = this.options.config;
-    if (quotaBytes === 0) return;
-    const { inUse, overlay } = this.options.store.sizes();
-    this.overQuota = inUse + overlay >= quotaBytes;
   }
 }

@@ -1,10 +1,17 @@
 import { type Channel, createLink, type Link } from '../../libs/rpc';
 import { encodeEventsRequest, STORAGE_PATHS } from '../../proto/gen/hexad';
 
+/** What a hub asks storage for. */
+export interface Wish {
+  /** No events, only storage's revision. */
+  readonly idle: boolean;
+  /** Events over the event bus. */
+  readonly bus: boolean;
+}
+
 export interface EventsLinkOptions {
   readonly channel: Channel;
-  /** Whether the hub wants events, or only storage's revision. */
-  readonly wantsEvents: () => boolean;
+  readonly wish: () => Wish;
   readonly onMessage: (message: Uint8Array) => void;
 }
 
@@ -15,7 +22,7 @@ export interface EventsLinkOptions {
 export class EventsLink {
   private readonly link: Link;
   /** What this stream's storage was told last. */
-  private told = false;
+  private told: Wish = { idle: true, bus: false };
 
   constructor(private readonly options: EventsLinkOptions) {
     this.link = createLink({
@@ -29,7 +36,9 @@ export class EventsLink {
 
   /** Tells storage, if it does not know. While the link is down that waits for its opening. */
   wishChanged(): void {
-    if (this.link.isOpen && this.told !== this.options.wantsEvents()) this.link.send(this.request());
+    const { idle, bus } = this.options.wish();
+    const isKnown = this.told.idle === idle && this.told.bus === bus;
+    if (this.link.isOpen && !isKnown) this.link.send(this.request());
   }
 
   close(): void {
@@ -37,7 +46,7 @@ export class EventsLink {
   }
 
   private request(): Uint8Array {
-    this.told = this.options.wantsEvents();
-    return encodeEventsRequest({ idle: !this.told });
+    this.told = this.options.wish();
+    return encodeEventsRequest(this.told);
   }
 }

@@ -3,17 +3,20 @@ import type { Logger } from '../../libs/process';
 import type { BatchClient, Channel, StreamCall } from '../../libs/rpc';
 import { WatchCore, type WatchCounters, type WatchOutput } from '../../libs/watch-core';
 import {
-  decodeEventBatch,
   decodeHubRequestBatch,
   decodeStorageStatus,
+  encodeHubReplyBatch,
+  type EventBatch,
   type HubRequest,
   StorageMethod,
 } from '../../proto/gen/hexad';
 import type { WatchConfig } from './config';
+import { DeliveryLag } from './delivery-lag';
 import { HistoryReader } from './history-reader';
 import { ProgressTimers } from './progress-timers';
 import { ProxyConnection } from './proxy-connection';
 import { RestTimer } from './rest-timer';
+import { StatusReports } from './status-reports';
 
 const NO_BYTES = new Uint8Array(0);
 const RETRY_MS = 50;
@@ -33,9 +36,14 @@ export class Hub {
   private readonly timers: ProgressTimers;
   private readonly restTimer: RestTimer;
   private wishChanged: () => void = () => undefined;
+  private readonly lag: DeliveryLag;
+  private readonly reports: StatusReports;
   private raftTerm = 0;
-  /** Storage's revision, as it said last. */
-  storageRevision = 0;
+  /** Of the store that is followed; 0: not known yet. */
+  private clusterId = 0n;
+  private memberId = 0n;
+  private storeRevision = 0;
+  private historyReads = 0;
   private lastConnection = 0;
   private dispatching = false;
 
@@ -44,7 +52,10 @@ export class Hub {
     private readonly links: HubLinks,
     private readonly logger: Logger,
     private readonly tracing: Tracing,
+    wallMicros: () => number = () => 0,
   ) {
+    this.lag = new DeliveryLag(wallMicros);
+    this.reports = new StatusReports(() => this.report());
     this.core = new WatchCore(config.core);
     this.history = new HistoryReader(links.history, {
       onChunk: (id, revisions, coveredTo, done) => {
@@ -89,14 +100,31 @@ export class Hub {
     return this.core.counters;
   }
 
-  /** A message of `Storage.Events`. */
-  receiveEvents(message: Uint8Array): void {
-    const batch = decodeEventBatch(message);
+  /** Whose events these are; what a hub's answers are headed with. */
+  get identity(): { readonly clusterId: bigint; readonly memberId: bigint } {
+    const { clusterId, memberId } = this.config;
+    return this.memberId === 0n ? { clusterId, memberId } : { clusterId: this.clusterId, memberId: this.memberId };
+  }
+
+  /** Whether it is of the cluster that this hub has followed from the start. */
+  accepts({ clusterId }: EventBatch): boolean {
+    return this.clusterId === 0n || clusterId === 0n || clusterId === this.clusterId;
+  }
+
+  /** A message of storage's, by whatever bus. */
+  receiveEvents(batch: EventBatch, bytes: number): void {
+    if (!this.accepts(batch)) {
+      this.logger.error({ clusterId: batch.clusterId.toString(16) }, 'events of another cluster are not taken');
+      return;
+    }
+    if (batch.memberId !== 0n) ({ clusterId: this.clusterId, memberId: this.memberId } = batch);
     if (batch.raftTerm > 0) this.raftTerm = batch.raftTerm;
-    this.storageRevision = batch.currentRevision;
     const { previousRevision, revisions, currentRevision, compactRevision } = batch;
-    this.core.events({ previousRevision, revisions, currentRevision, compactRevision, bytes: message.length });
+    this.storeRevision = Math.max(this.storeRevision, currentRevision);
+    this.lag.begin(batch.committedAtMicros);
+    this.core.events({ previousRevision, revisions, currentRevision, compactRevision, bytes });
     this.dispatch();
+    this.lag.end();
   }
 
   /** Handler of `WatchHub.Watch`. */
@@ -107,7 +135,7 @@ export class Hub {
       id,
       call,
       this.config,
-      () => this.raftTerm,
+      () => ({ ...this.identity, raftTerm: this.raftTerm }),
       (congested) => {
         if (congested) this.core.congested(id);
         else this.core.drained(id);
@@ -115,6 +143,7 @@ export class Hub {
       },
     );
     this.proxies.set(id, proxy);
+    this.reports.receivers(this.proxies.size);
     call.onMessage((message) => this.receiveRequests(id, message));
     call.onHalfClose(() => call.end());
     call.onClose(() => this.closed(proxy));
@@ -124,6 +153,7 @@ export class Hub {
     this.timers.close();
     this.restTimer.stop();
     this.history.close();
+    this.reports.close();
     for (const proxy of this.proxies.values()) proxy.close();
   }
 
@@ -133,16 +163,16 @@ export class Hub {
   }
 
   private apply(connection: number, request: HubRequest): void {
-    const { session, create } = request;
+    const { session, create, knownRevision } = request;
     if (create !== undefined) {
       if (request.trace.length > 0) this.tracing.startChild('watch.create', decodeTrace(request.trace))?.end();
-      this.core.create(connection, session, create);
+      this.core.create(connection, session, create, knownRevision);
       if (create.progressNotify) this.timers.add(connection, session);
     }
     if (request.cancel) this.core.cancel(connection, session, request.watchId);
     if (request.pause) this.core.pause(connection, session);
     if (request.resume) this.core.resume(connection, session);
-    if (request.progress) this.core.requestProgress(connection, session);
+    if (request.progress) this.core.requestProgress(connection, session, knownRevision);
     if (request.endSession) {
       this.core.endSession(connection, session);
       this.timers.remove(connection, session);
@@ -152,6 +182,7 @@ export class Hub {
   private closed(proxy: ProxyConnection): void {
     proxy.close();
     this.proxies.delete(proxy.id);
+    this.reports.receivers(this.proxies.size);
     this.timers.removeConnection(proxy.id);
     this.core.connectionClosed(proxy.id);
     this.dispatch();
@@ -173,12 +204,14 @@ export class Hub {
   private perform(output: WatchOutput): void {
     switch (output.kind) {
       case 'deliver':
+        if (output.delivery.events.length > 0) this.lag.delivered(output.delivery.targets.length);
         this.proxies.get(output.delivery.connection)?.deliver(output.delivery);
         return;
       case 'readStatus':
         this.readStatus();
         return;
       case 'readHistory':
+        this.historyReads += 1;
         this.history.open(output.request);
         return;
       case 'moreHistory':
@@ -211,6 +244,28 @@ export class Hub {
         this.dispatch();
       }, RETRY_MS);
     });
+  }
+
+  private report(): void {
+    const { watchers, slowWatchers, groups, eventsDelivered, windowBytes, pendingBytes, liveRevision } =
+      this.core.counters;
+    let queuedBytes = pendingBytes;
+    for (const proxy of this.proxies.values()) queuedBytes += proxy.waitingBytes;
+    const status = {
+      watchers,
+      slowWatchers,
+      groups,
+      eventsDelivered,
+      windowBytes,
+      queuedBytes,
+      revision: Math.max(0, liveRevision),
+      lagRevisions: liveRevision < 0 ? 0 : Math.max(0, this.storeRevision - liveRevision),
+      historyReads: this.historyReads,
+      lagCounts: [...this.lag.counts],
+      lagSumMicros: Math.round(this.lag.sumMicros),
+    };
+    const message = encodeHubReplyBatch({ ...this.identity, status });
+    for (const proxy of this.proxies.values()) proxy.report(message);
   }
 
   private limitQueues(): void {

@@ -20,7 +20,11 @@ export class ProxyConnection {
     readonly id: number,
     private readonly call: StreamCall,
     private readonly config: WatchConfig,
-    private readonly raftTerm: () => number,
+    private readonly headers: () => {
+      readonly clusterId: bigint;
+      readonly memberId: bigint;
+      readonly raftTerm: number;
+    },
     private readonly onCongested: (congested: boolean) => void,
   ) {
     call.onDrain(() => this.drained());
@@ -44,6 +48,11 @@ export class ProxyConnection {
     });
   }
 
+  /** Not to a proxy that has enough to read. */
+  report(message: Uint8Array): void {
+    if (!this.ended && !this.congested) this.call.send(message);
+  }
+
   /** Ends the stream of a proxy that does not drain: it comes back and resumes from what it has. */
   disconnect(): void {
     if (this.ended) return;
@@ -63,8 +72,8 @@ export class ProxyConnection {
     const { queue } = this;
     this.queue = [];
     this.queuedBytes = 0;
-    const { clusterId, memberId } = this.config;
-    this.call.send(encodeDeliveries(queue, this.raftTerm(), clusterId, memberId));
+    const { clusterId, memberId, raftTerm } = this.headers();
+    this.call.send(encodeDeliveries(queue, raftTerm, clusterId, memberId));
     const waiting = this.call.bufferedBytes;
     if (waiting > this.config.queueBytesMax) this.disconnect();
     else if (waiting > this.config.queueBytesSoft && !this.congested) {

@@ -80,6 +80,21 @@ describe('the watch process', () => {
     expect(withEvents[0]?.raftTerm).toBe(3);
   });
 
+  it('reports every second how it does, and how old events are when they leave', async () => {
+    await start();
+    storage.committedAtMicros = () => Math.round((performance.timeOrigin + performance.now()) * 1_000) - 30_000;
+    for (let watchId = 1; watchId <= 3; watchId += 1) client.watch(1, { watchId, key: 'k' });
+    await client.created(1, 3);
+    storage.write('k', 'v');
+    await client.until(() => client.statuses.at(-1)?.eventsDelivered === 3);
+    const status = client.statuses.at(-1);
+    expect(status).toMatchObject({ watchers: 3, slowWatchers: 0, groups: 1, revision: 2, lagRevisions: 0 });
+    const counted = status?.lagCounts ?? [];
+    expect(counted.reduce((sum, count) => sum + count, 0)).toBe(3);
+    expect(counted.slice(0, 4)).toEqual([0, 0, 0, 0]);
+    expect(status?.lagSumMicros).toBeGreaterThan(3 * 30_000);
+  });
+
   it('finds lost messages by the next one and by the heartbeat', async () => {
     await start();
     client.watch(1, { watchId: 1, key: 'k', rangeEnd: 'l' });

@@ -1,3 +1,5 @@
+import { type Beside, compaction, defragmentations, lists, wholeReads } from './beside';
+import { cache, type HubRun, memory, stalled } from './hub-cases';
 import { KEYS } from './keys';
 import {
   compareAndSwap,
@@ -15,10 +17,16 @@ export interface Target {
   readonly throughput?: number;
   readonly p50?: number;
   readonly p99?: number;
+  /** Milliseconds: at most. Needs no etcd. */
+  readonly p99Ms?: number;
+  /** Figures of the case's own (`extra`): at most. Need no etcd. */
+  readonly extra?: Readonly<Record<string, number>>;
   /** CPU of all processes of all members per operation in µs: at most. Needs no etcd. */
   readonly cpuMicros?: number;
   /** Operations per second against another case on Hexad: at least. Needs no etcd. */
   readonly against?: { readonly case: string; readonly throughput: number };
+  /** p99 against that of the same load without what goes on beside it: at most. Needs no etcd. */
+  readonly p99OfNormal?: number;
 }
 
 interface CaseBase {
@@ -29,6 +37,8 @@ interface CaseBase {
   readonly rate?: number;
   /** Keys written before the load starts. */
   readonly keysBefore: number;
+  /** Takes long, or much memory: runs only when it is named. */
+  readonly byHand?: true;
 }
 
 export interface LoadCase extends CaseBase {
@@ -36,8 +46,12 @@ export interface LoadCase extends CaseBase {
   readonly clients: number;
   readonly connections: number;
   readonly requester: RequesterOf;
-  /** Lists of all keys run beside the load, one after the other. */
-  readonly lists?: boolean;
+  /** Goes on beside the load while it is measured; the same load without it is measured before. */
+  readonly beside?: Beside;
+  /** Bytes of the values of the keys written before; without it those of all cases. */
+  readonly valueBytes?: number;
+  /** Keys written before are overwritten so many times, one put a revision. */
+  readonly overwrites?: number;
   /** Refusals, and requests not even sent because too many are under way, are what the case is about, not errors. */
   readonly refusalsAllowed?: boolean;
 }
@@ -49,7 +63,13 @@ export interface WatchCase extends CaseBase {
   readonly putsUnderWay: number;
 }
 
-export type BenchCase = LoadCase | WatchCase;
+/** About Hexad's watch hub alone; etcd has no part in it. */
+export interface HubCase extends CaseBase {
+  readonly kind: 'hub';
+  readonly run: HubRun;
+}
+
+export type BenchCase = LoadCase | WatchCase | HubCase;
 
 const FOR_LISTS = 1_000_000;
 
@@ -58,7 +78,9 @@ interface LoadShape {
   readonly clients: number;
   readonly keysBefore?: number;
   readonly rate?: number;
-  readonly lists?: boolean;
+  readonly beside?: Beside;
+  readonly valueBytes?: number;
+  readonly overwrites?: number;
   readonly refusalsAllowed?: boolean;
 }
 
@@ -70,8 +92,14 @@ function watch(name: string, watchersPerStream: number, putsUnderWay: number, ta
   return { kind: 'watch', name, members: 3, keysBefore: 0, streams: 10, watchersPerStream, putsUnderWay, target };
 }
 
+function hub(name: string, members: number, run: HubRun, extra: Readonly<Record<string, number>>): HubCase {
+  return { kind: 'hub', name, members, keysBefore: 0, run, target: { extra } };
+}
+
 const READS = { members: 3, clients: 1_000, keysBefore: KEYS };
 const ONE_READER = { ...READS, clients: 1 };
+
+const DISTURBED = { members: 1, clients: 100, rate: 1_000 };
 
 /** In the order in which they run. A name ends with the number of members. */
 export const CASES: readonly BenchCase[] = [
@@ -89,8 +117,38 @@ export const CASES: readonly BenchCase[] = [
   load('put-open-3', put, { members: 3, clients: 100, rate: 4_000 }, {}),
   watch('watch-1000-3', 100, 1, { throughput: 1.5, p99: 1 }),
   watch('watch-1000-stream-3', 100, 100, { throughput: 1.5, p99: 1 }),
-  watch('watch-10000-3', 1_000, 1, {}),
-  load('put-beside-list-3', put, { members: 3, clients: 100, rate: 500, keysBefore: FOR_LISTS, lists: true }, {}),
+  { ...watch('watch-1000-rate-3', 100, 1, { throughput: 0.99, p99: 1 }), rate: 1_000 },
+  watch('watch-10000-3', 1_000, 1, { p99Ms: 50 }),
+  hub('watch-memory-1', 1, memory(100_000, 1_000), { 'hub B/watcher': 1_024 }),
+  { ...hub('watch-million-1', 1, memory(1_000_000, 1_000), {}), byHand: true },
+  hub('watch-cache-1', 1, cache(1_000, 10_000), { 'storage reads': 0 }),
+  {
+    ...hub('watch-stalled-3', 3, stalled(500_000, 100, 10), {
+      'CPU/put with / without': 1.05,
+      'p99 with / without': 1.2,
+      'hub MB': 512,
+    }),
+    byHand: true,
+  },
+  load('put-beside-list-3', put, { members: 3, clients: 100, rate: 500, keysBefore: FOR_LISTS, beside: lists }, {}),
+  load(
+    'put-beside-defragmentation-1',
+    put,
+    { ...DISTURBED, keysBefore: 600_000, beside: defragmentations },
+    { p99OfNormal: 2 },
+  ),
+  load(
+    'put-beside-compaction-1',
+    put,
+    { ...DISTURBED, keysBefore: KEYS, overwrites: 10 * KEYS, beside: compaction },
+    { p99OfNormal: 2 },
+  ),
+  load(
+    'range-beside-large-read-1',
+    linearizableRange,
+    { ...DISTURBED, keysBefore: 1_000_000, valueBytes: 1_000, beside: wholeReads },
+    { p99OfNormal: 2 },
+  ),
   load('put-16000-3', put, { members: 3, clients: 16_000 }, { against: { case: 'put-1000-3', throughput: 0.9 } }),
   load('admission-3', put, { members: 3, clients: 100, rate: 40_000, refusalsAllowed: true }, {}),
 ];
@@ -99,7 +157,10 @@ export const CASES: readonly BenchCase[] = [
 export function chosenCases(patterns: readonly string[]): BenchCase[] {
   const matches = ({ name }: BenchCase): boolean =>
     patterns.some((pattern) => (pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern));
-  const chosen = patterns.length === 0 ? CASES : CASES.filter(matches);
+  const chosen =
+    patterns.length === 0
+      ? CASES.filter(({ byHand }) => byHand !== true)
+      : CASES.filter((bench) => matches(bench) && (bench.byHand !== true || patterns.includes(bench.name)));
   const referred = new Set(chosen.map(({ target }) => target.against?.case));
   return CASES.filter((bench) => chosen.includes(bench) || referred.has(bench.name));
 }

@@ -43,6 +43,7 @@ async function measureAll(options: Options): Promise<Measurement[]> {
     if (round % 2 === 0) servers.reverse();
     for (const bench of options.cases) {
       for (const server of servers) {
+        if (server === 'etcd' && bench.kind === 'hub') continue;
         const run = { seconds, rate, etcd, warmUpSeconds: options.warmUp };
         const measured = await runCase(bench, server, round, run);
         measurements.push(measured);

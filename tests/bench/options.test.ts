@@ -66,7 +66,7 @@ test.each([
 
 test('--help and --list print and measure nothing', () => {
   expect(parseOptions(['--help'], undefined)).toMatchObject({ print: expect.stringContaining('Usage') as string });
-  expect(parseOptions(['--list'], undefined)).toEqual({ print: CASES.map(({ name }) => name).join('\n') });
+  expect(parseOptions(['--list'], undefined)).toEqual({ print: [...CASES.map(({ name }) => name), 'attribution-cost'].join('\n') });
 });
 
 test('names of cases are unique, and targets refer to cases that exist', () => {

@@ -1,10 +1,11 @@
+import type { Beside, Disturbance } from './beside';
 import type { BenchCase, LoadCase } from './cases';
-import { fill } from './fill';
-import { startLists } from './list-load';
+import { fill, overwrite } from './fill';
 import { Load, type LoadResult, type Phases } from './load';
 import type { Measurement } from './measurement';
 import { type MachineTime, machineTime } from './proc';
 import { ServerCluster, type ServerKind } from './servers';
+import { NORMAL_P99 } from './targets';
 import { WatchLoad } from './watch-load';
 
 const MEMORY_SAMPLE_MS = 500;
@@ -57,23 +58,34 @@ async function runLoad(
 ): Promise<LoadResult> {
   const { ports } = cluster;
   const times = { ports, warmUpMs: warmUpSeconds * 1_000, measureMs: seconds * 1_000, rate: rate ?? bench.rate };
-  const revisions = await fill(ports[0] ?? 0, bench.keysBefore);
+  const revisions = await fill(ports[0] ?? 0, bench.keysBefore, bench.kind === 'load' ? bench.valueBytes : undefined);
+  if (bench.kind === 'load' && bench.overwrites !== undefined) await overwrite(ports[0] ?? 0, bench.overwrites);
   cluster.sampleMemory(MEMORY_SAMPLE_MS);
+  if (bench.kind === 'hub') return { ...(await bench.run(cluster, phases)), timeline: [] };
   if (bench.kind === 'watch') return new WatchLoad({ ...bench, ...times }).run(phases);
-  const load = new Load({ ...bench, ...times }, bench.requester, revisions);
-  return bench.lists === true ? runBesideLists(load, bench, ports, phases) : load.run(phases);
+  const newLoad = (): Load => new Load({ ...bench, ...times }, bench.requester, revisions);
+  return bench.beside === undefined ? newLoad().run(phases) : runDisturbed(newLoad, bench.beside, bench, ports, phases);
 }
 
-async function runBesideLists(
-  load: Load,
-  bench: LoadCase,
+/** First the load alone, for comparison, then with what goes on beside it. */
+async function runDisturbed(
+  newLoad: () => Load,
+  beside: Beside,
+  { keysBefore }: LoadCase,
   ports: readonly number[],
   phases: Phases,
 ): Promise<LoadResult> {
-  const lists = startLists(ports[0] ?? 0, bench.keysBefore);
-  const result = await load.run(phases);
-  const { keys, seconds } = lists.stop();
-  return { ...result, extra: { ...result.extra, 'keys listed/s': keys / seconds } };
+  const normal = await newLoad().run({ onMeasure: () => undefined, onDone: () => undefined });
+  let disturbance: Disturbance | undefined;
+  const result = await newLoad().run({
+    ...phases,
+    onMeasure: () => {
+      phases.onMeasure();
+      disturbance = beside(ports[0] ?? 0, keysBefore);
+    },
+  });
+  const extra = { [NORMAL_P99]: normal.latencies.quantile(0.99), ...(await disturbance?.stop()) };
+  return { ...result, extra: { ...result.extra, ...extra } };
 }
 
 type ResultFigures = Pick<

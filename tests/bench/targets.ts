@@ -2,6 +2,9 @@ import type { BenchCase } from './cases';
 import { NOT_SENT, TOO_MANY_REQUESTS } from './load';
 import type { Medians } from './measurement';
 
+/** Name of the figure that `p99OfNormal` is compared with, ms. */
+export const NORMAL_P99 = 'normal p99 ms';
+
 /** One requirement of one case and what was reached. */
 export interface Check {
   readonly subject: string;
@@ -49,9 +52,16 @@ export function checksOf(
   const { target } = bench;
   const checks = [errorCheck(bench, hexad)];
   if (target.cpuMicros !== undefined) checks.push(atMost('CPU µs/op', hexad.cpuMicros, target.cpuMicros));
+  if (target.p99Ms !== undefined) checks.push(atMost('p99 ms', hexad.p99, target.p99Ms));
+  for (const [name, limit] of Object.entries(target.extra ?? {})) {
+    checks.push(atMost(name, hexad.extra[name] ?? Number.NaN, limit));
+  }
   if (target.against !== undefined) {
     const ratio = hexad.perSecond / (other(target.against.case)?.perSecond ?? Number.NaN);
     checks.push(atLeast(`throughput / ${target.against.case}`, ratio, target.against.throughput));
+  }
+  if (target.p99OfNormal !== undefined) {
+    checks.push(atMost('p99 / normal', hexad.p99 / (hexad.extra[NORMAL_P99] ?? Number.NaN), target.p99OfNormal));
   }
   if (etcd === undefined) return checks;
   const ratio = (key: 'perSecond' | 'p50' | 'p99'): number => hexad[key] / etcd[key];

@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describeWith } from '../system/support/tools';
@@ -47,6 +47,7 @@ describeWith(['cc'], 'a disk whose power is cut', () => {
     const found = new Set<string | undefined>();
     for (let seed = 0; seed < TRIALS; seed++) {
       const image = join(base, `image-${seed}`);
+      rmSync(image, { recursive: true, force: true });
       mkdirSync(image);
       cutPower({ image, root: join(base, 'root'), journal: join(base, 'journal'), random: new Random(seed) });
       const path = join(image, file);
@@ -116,6 +117,21 @@ describeWith(['cc'], 'a disk whose power is cut', () => {
     await new Promise((resolve) => child.once('exit', resolve));
     const found = cutMany('f');
     for (const text of ['', 'b'.repeat(512), 'b'.repeat(1024)]) expect(found.has(text)).toBe(true);
+  });
+
+  test('a note that its writer was killed in is passed over, and what others noted behind it counts', () => {
+    expect(run(CREATE)).toMatchObject({ status: 0, stderr: '' });
+    const journal = join(base, 'journal');
+    const first = readFileSync(journal);
+    const write = "const fd = fs.openSync(root + '/f', 'r+'); write(fd, 0, 'bb'); fs.fdatasyncSync(fd);";
+    expect(run(write)).toMatchObject({ status: 0, stderr: '' });
+    const second = readFileSync(journal).subarray(first.length);
+    // Every part of a record that a kill may leave, of a big write and of a small note.
+    for (let length = 1; length < 48; length++) {
+      const torn = Buffer.concat([second.subarray(0, length), Buffer.from('JR')]);
+      writeFileSync(journal, Buffer.concat([first, torn, second]));
+      expect(cutMany('f')).toEqual(new Set(['bb']));
+    }
   });
 
   test('a descriptor that was a file and is a socket now is no longer looked at', () => {

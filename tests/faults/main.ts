@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import type { FailpointName } from '../../libs/failpoints';
 import { buildDiskLibrary } from './disk/library';
 import { Random } from './disk/random';
+import { runFailpoints } from './failpoints/trial';
 import { runPowerCuts } from './power-cuts';
 import { randomScenario } from './random-scenario';
 import { percentile95 } from './recovery';
@@ -9,7 +11,8 @@ import { parseScenario } from './scenario';
 import { runTrial, type TrialResult } from './trial';
 
 const USAGE = `npm run faults -- [--minutes N] [--members 3|5] [--seed S] [--rate R] [--scenario FILE]
-npm run faults -- --power-cuts N [--members 1|3] [--seed S]`;
+npm run faults -- --power-cuts N [--members 1|3] [--seed S]
+npm run faults -- --failpoints all|NAME,NAME… [--seed S]`;
 const RECOVERY_MS_MAX = 4_000;
 const RECOVERY_MS_P95 = 2_000;
 
@@ -26,12 +29,14 @@ async function main(): Promise<number> {
       rate: { type: 'string', default: '800' },
       scenario: { type: 'string' },
       'power-cuts': { type: 'string' },
+      failpoints: { type: 'string' },
     },
   });
   const seed = Number(values.seed);
   if (values['power-cuts'] !== undefined) {
     return powerCuts(Number(values['power-cuts']), seed, Number(values.members ?? 1));
   }
+  if (values.failpoints !== undefined) return failpoints(values.failpoints, seed);
   const members = Number(values.members ?? 3);
   const scenario =
     values.scenario === undefined
@@ -78,6 +83,16 @@ async function powerCuts(kills: number, seed: number, members: number): Promise<
   const figures = `${result.kills} kills, ${result.cuts} with the power cut, ${result.duringStart} during a start, ${result.processKills} after the death of a process; ${result.acknowledged} writes acknowledged; dropped: ${result.changesDropped} writes, ${result.changesTorn} torn, ${result.namesDropped} names`;
   process.stdout.write(
     `${result.problems.length === 0 ? 'passed' : 'FAILED'} (--power-cuts ${kills} --members ${members} --seed ${seed}): ${figures}\n`,
+  );
+  return result.problems.length === 0 ? 0 : 1;
+}
+
+async function failpoints(names: string, seed: number): Promise<number> {
+  const points = names === 'all' ? {} : { points: names.split(',') as FailpointName[] };
+  const result = await runFailpoints({ ...points, seed, onProgress: log });
+  for (const problem of result.problems) log(problem);
+  process.stdout.write(
+    `${result.problems.length === 0 ? 'passed' : 'FAILED'} (--failpoints ${names} --seed ${seed}): a member died at ${result.passed.length} points, came back and had everything; ${result.acknowledged} writes acknowledged\n`,
   );
   return result.problems.length === 0 ? 0 : 1;
 }

@@ -291,7 +291,7 @@ async function revisionOf(ctl: (...args: string[]) => Promise<string>): Promise<
 describe('hexutl', () => {
   test('answers what it does not do with a reason, and mistakes as etcd’s tools do', async () => {
     expect((await hexutl('version')).stdout).toContain('etcdutl version: 3.7.1\nAPI version: 3.7\n');
-    expect((await hexutl('defrag', '--data-dir', 'x')).stderr).toMatch(/^Error: a store of Hexad is not defragmented/);
+    expect((await hexutl('defrag', '--data-dir', 'x')).stderr).toMatch(/^Error: failed to defragment etcd data\[x\]/);
     expect((await hexutl('migrate', '--data-dir', 'x')).stderr).toContain('etcdctl snapshot save');
     expect((await hexutl('snapshot', 'save', 'x')).code).toBe(128);
     expect((await hexutl('snapshot', 'status', 'x', '-w', 'yaml')).code).toBe(4);

@@ -1,5 +1,7 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { ConfigError } from '../../libs/config';
+import { type CertificateOptions, makeCertificates } from './certificates';
+import { defragmentDirectory } from './defrag';
 import { ExitCode, Failure } from './failure';
 import { snapshotHashKv, snapshotStatus } from './inspect';
 import { checkFormat, printHashKv, printStatus } from './printers';
@@ -10,8 +12,6 @@ interface Global {
   readonly writeOut: string;
 }
 
-const NO_DEFRAG =
-  'a store of Hexad is not defragmented offline: the space of compacted revisions is used again while the member runs';
 const NO_MIGRATION =
   'a data directory of Hexad has no storage version of etcd to migrate: take a snapshot of the running member (etcdctl snapshot save), which every etcd from 3.4 on can restore';
 
@@ -31,14 +31,21 @@ function createProgram(): Command {
       const { writeOut } = formatOf(program);
       say(printHashKv(await snapshotHashKv(path, rev), writeOut));
     });
-  child('defrag', 'Not needed')
-    .option('--data-dir <dir>', 'data directory')
-    .action(() => refuse(NO_DEFRAG));
+  child('defrag', 'Defragments the storage of a member that does not run')
+    .requiredOption('--data-dir <dir>', 'data directory')
+    .action(({ dataDir }: { dataDir: string }) => defragmentDirectory(dataDir));
   child('migrate', 'Not needed')
     .option('--data-dir <dir>', 'data directory')
     .option('--target-version <version>', 'X.Y')
     .option('--force', 'ignored')
     .action(() => refuse(NO_MIGRATION));
+  child('certificates', 'Makes the certificates of a whole cluster, where they are missing or near their end')
+    .requiredOption('--dir <dir>', 'folder that gets a folder for each role, and one for the authorities')
+    .option('--members <names>', 'names of the members', names, ['m1', 'm2', 'm3'])
+    .option('--member-host <host>', 'how the processes of a member are dialled', '{member}-{role}')
+    .option('--client-hosts <hosts>', 'names and addresses by which clients reach the proxies', names, [])
+    .option('--days <days>', 'how long certificates are good', days, 825)
+    .action((options: CertificateOptions) => makeCertificates(options, say));
   child('version', 'Prints the version').action(() => say(versionText()));
   return program;
 }
@@ -76,6 +83,19 @@ function formatOf(program: Command): Global {
   const options = program.opts<{ writeOut: string }>();
   checkFormat(options.writeOut);
   return options;
+}
+
+function names(text: string): string[] {
+  return text
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '');
+}
+
+function days(text: string): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || value < 1 || value > 3_650) throw new InvalidArgumentError('Not a number from 1 to 3650.');
+  return value;
 }
 
 /** From 0 to 2^53 − 1. */

@@ -1,4 +1,5 @@
-import type { Engine } from '../engine';
+import { compareBytes } from '../bytes';
+import { type Engine, TABLES, type Table } from '../engine';
 import { CorruptionError, type Environment } from '../environment';
 import { readChunk } from './row-codec';
 import type { CopyEnd } from './store-copy';
@@ -9,6 +10,8 @@ export class CopyInstaller {
   private waitingBytes = 0;
   private chunks = 0;
   private rows = 0;
+  /** The greatest key that each table has had. */
+  private readonly greatest: (Uint8Array | undefined)[] = TABLES.map(() => undefined);
 
   /** `commitBytes`: what one commit takes; it holds the event loop for about 15 ms per megabyte of small rows. */
   constructor(
@@ -34,6 +37,14 @@ export class CopyInstaller {
     }
   }
 
+  /** Rows of the first pass come in key order: appended, they fill their pages, where puts in order leave them half empty. */
+  private isAfterAll(table: Table, key: Uint8Array): boolean {
+    const before = this.greatest[table];
+    if (before !== undefined && compareBytes(before, key) >= 0) return false;
+    this.greatest[table] = key;
+    return true;
+  }
+
   /** All in one turn of the event loop, which makes it one commit. */
   private async commit(): Promise<void> {
     if (this.waiting.length === 0) return;
@@ -41,6 +52,7 @@ export class CopyInstaller {
     for (const chunk of this.waiting) {
       this.rows += readChunk(chunk, this.chunks, this.environment, (table, key, value) => {
         if (value === undefined) batch.delete(table, key);
+        else if (this.isAfterAll(table, key)) batch.append(table, key, value);
         else batch.put(table, key, value);
       });
       this.chunks += 1;

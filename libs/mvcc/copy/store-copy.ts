@@ -68,6 +68,7 @@ export class StoreCopy implements ChangeTracker {
   private ended: CopyEnd | undefined;
   private failure: Error | undefined;
   private began = false;
+  private closed = false;
 
   constructor(private readonly options: StoreCopyOptions) {
     this.limits = { ...LIMITS, ...options.limits };
@@ -93,6 +94,7 @@ export class StoreCopy implements ChangeTracker {
   }
 
   close(): void {
+    this.closed = true;
     this.options.engine.untrack(this);
   }
 
@@ -116,7 +118,7 @@ export class StoreCopy implements ChangeTracker {
     this.began = true;
     return new Promise((resolve) => {
       this.options.whenQuiet(() => {
-        this.options.engine.track(this);
+        if (!this.closed) this.options.engine.track(this);
         resolve();
       });
     });

@@ -12,7 +12,14 @@ export interface ChangeTracker {
 export class TrackedEngine implements Engine {
   private readonly trackers = new Set<ChangeTracker>();
 
-  constructor(private readonly engine: Engine) {}
+  constructor(private engine: Engine) {}
+
+  /** From here on everything is read from and written to another engine, which has the same rows. Gives the one before. */
+  replace(engine: Engine): Engine {
+    const before = this.engine;
+    this.engine = engine;
+    return before;
+  }
 
   track(tracker: ChangeTracker): void {
     this.trackers.add(tracker);
@@ -59,6 +66,11 @@ class TrackedBatch implements Batch {
   put(table: Table, key: Uint8Array, value: Uint8Array): void {
     this.note(table, key);
     this.batch.put(table, key, value);
+  }
+
+  append(table: Table, key: Uint8Array, value: Uint8Array): void {
+    this.note(table, key);
+    this.batch.append(table, key, value);
   }
 
   delete(table: Table, key: Uint8Array): void {

@@ -4,9 +4,11 @@ import {
   type ChannelOptions as GrpcChannelOptions,
   type ClientDuplexStream,
   credentials,
+  type VerifyOptions,
 } from '@grpc/grpc-js';
 import { formatAddress } from '../address';
 import { defaultHighWaterBytes, defaultKeepaliveTimeoutMs, defaultMaxReceiveBytes } from '../limits';
+import { serverRoleProblem } from '../mutual-tls';
 import type { TlsClientOptions } from '../transport-types';
 import type { Address, CallOptions, Channel, ChannelOptions, ClientStream, Metadata, UnaryResult } from '../types';
 import { asBuffer, fromGrpcMetadata, sameBuffer, toGrpcMetadata, toRpcError } from './convert';
@@ -177,9 +179,17 @@ function channelOptions(options: ChannelOptions): GrpcChannelOptions {
   };
 }
 
+function roleCheck(role: string): NonNullable<VerifyOptions['checkServerIdentity']> {
+  return (_, certificate) => serverRoleProblem(role, certificate);
+}
+
 function channelCredentials(tls: TlsClientOptions | undefined): ChannelCredentials {
   if (tls === undefined) return credentials.createInsecure();
   const verify =
-    tls.insecureSkipVerify === true ? { rejectUnauthorized: false, checkServerIdentity: () => undefined } : {};
+    tls.insecureSkipVerify === true
+      ? { rejectUnauthorized: false, checkServerIdentity: () => undefined }
+      : tls.serverRole === undefined
+        ? {}
+        : { checkServerIdentity: roleCheck(tls.serverRole) };
   return ChannelCredentials.createSsl(tls.ca ?? null, tls.key ?? null, tls.cert ?? null, verify);
 }

@@ -1,6 +1,7 @@
 import { connect as connectNet, isIP, type Socket } from 'node:net';
 import { connect as connectTls, type ConnectionOptions } from 'node:tls';
 import { formatAddress } from '../address';
+import { serverRoleProblem } from '../mutual-tls';
 import type { TlsClientOptions } from '../transport-types';
 import type { Address } from '../types';
 
@@ -57,6 +58,7 @@ function target(address: Address): { path: string } | { host: string; port: numb
 
 function tlsOptions(address: Address, tls: TlsClientOptions): ConnectionOptions {
   const host = address.kind === 'unix' ? 'localhost' : address.host;
+  const { serverRole } = tls;
   const name = tls.serverName ?? (isIP(host) === 0 ? host : undefined);
   return {
     ...target(address),
@@ -65,6 +67,9 @@ function tlsOptions(address: Address, tls: TlsClientOptions): ConnectionOptions 
     ...(tls.cert === undefined ? {} : { cert: tls.cert }),
     ...(tls.key === undefined ? {} : { key: tls.key }),
     rejectUnauthorized: tls.insecureSkipVerify !== true,
+    ...(serverRole === undefined
+      ? {}
+      : { checkServerIdentity: (_, certificate) => serverRoleProblem(serverRole, certificate) }),
     ALPNProtocols: ['h2'],
   };
 }

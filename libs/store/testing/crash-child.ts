@@ -1,15 +1,21 @@
-import { writeSync } from 'node:fs';
+import { mkdirSync, writeSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { defragment } from '../defragment';
+import { currentGeneration, removeOtherGenerations } from '../generations';
+import { LmdbEngine } from '../lmdb-engine';
 import { openStore } from '../open-store';
 
-/** Writes entries as crash.test.ts describes until it is killed. */
+/** Writes entries as crash.test.ts describes until it is killed; with `defragmenting`, in one file after the other. */
 const KEYS = 50;
 const COMPACT_EVERY = 40;
 const ENTRIES_PER_TURN = 7;
 
 const directory = process.argv[2];
 if (directory === undefined) throw new Error('usage: crash-child DIRECTORY');
+mkdirSync(directory, { recursive: true });
+removeOtherGenerations(directory);
 const store = openStore({
-  directory,
+  directory: currentGeneration(directory),
   flushIntervalMs: 10,
   onFatal: (error) => {
     throw error;
@@ -40,3 +46,20 @@ function turn(): void {
 }
 
 turn();
+
+/** One defragmentation after the other. */
+async function keepDefragmenting(storeDir: string): Promise<void> {
+  const workerFile = resolve(__dirname, '../../../dist/services/storage/copy-worker.js');
+  const { signal } = new AbortController();
+  const openEngine = (file: string): LmdbEngine => new LmdbEngine(file);
+  for (let count = 1; ; count++) {
+    await defragment({ store, storeDir, workerFile, openEngine, signal, pause: () => Promise.resolve() });
+    writeSync(1, `defragmented ${count}\n`);
+  }
+}
+
+if (process.argv[3] === 'defragmenting')
+  keepDefragmenting(directory).catch((error: unknown) => {
+    writeSync(2, `${String(error)}\n`);
+    process.exit(1);
+  });

@@ -9,6 +9,7 @@ import { RequestSpans } from './request-spans';
 import { Slowest } from './slowest';
 
 const FADE_MS = 5000;
+const LINES_PER_SECOND = 50;
 
 export interface AttributionOptions {
   readonly config: ProcessConfig;
@@ -26,10 +27,14 @@ export class Attribution {
   /** Undefined: stage stamps are off. */
   readonly recorder: Recorder | undefined;
   private fadeAt = 0;
+  private lines = 0;
+  private secondEnds = 0;
+  private readonly logger: Logger;
 
   constructor(options: AttributionOptions) {
     const { config, origin, view, logger, tracing } = options;
     const spans = tracing.enabled ? new RequestSpans(tracing) : undefined;
+    this.logger = logger;
     const { stageStamps, slowRequestMs } = config.telemetry;
     if (!stageStamps) return;
     const slowMicros = slowRequestMs > 0 ? slowRequestMs * 1000 : Number.POSITIVE_INFINITY;
@@ -40,9 +45,10 @@ export class Attribution {
       origin,
       memberName: () => config.name,
       nameOf: (id) => view.members.get(id)?.name || id.toString(16),
+      isTracing: tracing.enabled,
       onNotable: (breakdown, request, tookMicros) => {
         const traceId = spans?.export(breakdown, request, Date.now() - tookMicros / 1000) ?? breakdown.traceId;
-        if (breakdown.totalMicros > slowMicros) logSlowRequest(logger, { ...breakdown, traceId });
+        if (breakdown.totalMicros > slowMicros && this.mayLog()) logSlowRequest(logger, { ...breakdown, traceId });
         return traceId;
       },
       slowest: this.slowest,
@@ -50,8 +56,20 @@ export class Attribution {
     });
   }
 
+  /** When everything is slow, thousands of lines a second say no more and make it slower: what is left out is counted. */
+  private mayLog(): boolean {
+    this.lines++;
+    return this.lines <= LINES_PER_SECOND;
+  }
+
   /** Called by the coarse timer; milliseconds. */
   sweep(now: number): void {
+    if (now >= this.secondEnds) {
+      const leftOut = this.lines - LINES_PER_SECOND;
+      if (leftOut > 0) this.logger.warn({ requests: leftOut }, 'more slow requests than are logged one by one');
+      this.lines = 0;
+      this.secondEnds = now + 1000;
+    }
     this.slowest.sweep(now);
     if (now < this.fadeAt) return;
     this.fadeAt = now + FADE_MS;

@@ -37,6 +37,7 @@ function setUp(slowMicros = 50_000) {
       notable.push(breakdown);
       return '';
     },
+    isTracing: false,
     slowest,
     hot,
   });

@@ -34,6 +34,7 @@ const READ: readonly number[] = [
 const EDGE_ONLY: readonly number[] = [Stage.Edge, Stage.Auth];
 /** Requests between two looks at what is asked for. */
 const SAMPLE_EVERY = 32;
+const NOTABLE_PER_SECOND = 100;
 
 export interface RecorderOptions {
   /** Slower requests are reported; microseconds, infinity: none. */
@@ -46,6 +47,8 @@ export interface RecorderOptions {
   readonly nameOf: (id: bigint) => string;
   /** A request was slow or failed, or is traced. `tookMicros` ago it came. Returns the id of its trace; empty: none. */
   readonly onNotable: (breakdown: Breakdown, request: TimedRequest, tookMicros: number) => string;
+  /** Slow and failed requests are exported: every one of them counts. */
+  readonly isTracing: boolean;
   readonly slowest: Slowest;
   readonly hot: HotKeys;
 }
@@ -72,6 +75,8 @@ export class Recorder {
   private readonly written: { request: TimedRequest; progress: Progress; index: number; response: Uint8Array }[] = [];
   private untilSample = SAMPLE_EVERY;
   private lastId = 0;
+  private notableUntil = 0;
+  private notableLeft = 0;
   private readonly idPrefix: string;
 
   constructor(private readonly options: RecorderOptions) {
@@ -230,7 +235,7 @@ export class Recorder {
       this.untilSample = SAMPLE_EVERY;
       options.hot.sample(request, SAMPLE_EVERY);
     }
-    const isNotable = total > options.slowMicros || error !== undefined;
+    const isNotable = this.isNotable(total, error);
     if (isNotable || request.wantsTiming || total > options.slowest.floorMicros || request.trace.length > 0) {
       let made = this.breakdown(request, stages, total, unattributed, error, response, entry);
       if (isNotable || request.trace.length > 0) {
@@ -246,6 +251,21 @@ export class Recorder {
       ['hexad-timing', timingText(values, stages, unattributed, total)],
       ['hexad-request-id', this.idOf()],
     ];
+  }
+
+  /**
+   * Slow or failed. While nobody is sent traces, only so many of a moment are looked at one by one: under overload all are
+   * slow, and looking at each would make them slower.
+   */
+  private isNotable(total: number, error: RpcError | undefined): boolean {
+    if (total <= this.options.slowMicros && error === undefined) return false;
+    if (this.options.isTracing) return true;
+    const now = this.options.clock();
+    if (now > this.notableUntil) {
+      this.notableUntil = now + 1_000_000;
+      this.notableLeft = NOTABLE_PER_SECOND;
+    }
+    return this.notableLeft-- > 0;
   }
 
   private breakdown(

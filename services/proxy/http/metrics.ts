@@ -1,5 +1,5 @@
 import { GRPC_CODE_NAMES } from '../../../libs/errors';
-import { counter, gauge, type MetricFamily, ProcessMetrics } from '../../../libs/telemetry';
+import { counter, gauge, histogram, type MetricFamily, ProcessMetrics } from '../../../libs/telemetry';
 import type { MemberView } from '../member-view';
 import type { MethodStats } from '../method-stats';
 import type { ReadPipeline } from '../reads';
@@ -11,6 +11,7 @@ import type { HealthCounters } from './health-checks';
 import { placeholderFamilies } from './etcd-families';
 import { type MetricsPage, renderFamilies } from './render-metrics';
 import { stageMetrics } from './stage-metrics';
+import { watchMetrics } from './watch-metrics';
 
 export interface MetricSources {
   readonly view: MemberView;
@@ -26,8 +27,8 @@ export interface MetricSources {
 }
 
 type Kind = 'counter' | 'gauge';
-type Labels = Readonly<Record<string, string>>;
-type Sample = readonly [labels: Labels, value: number];
+export type Labels = Readonly<Record<string, string>>;
+export type Sample = readonly [labels: Labels, value: number];
 
 /** Everything that the member tells of itself: this process's numbers and, asked for now, those of its siblings. */
 export class Metrics {
@@ -67,11 +68,22 @@ export class Metrics {
   }
 }
 
-class Page {
+export class Page {
   readonly families: MetricFamily[] = [];
 
   one(name: string, kind: Kind, help: string, value: number): void {
     this.many(name, kind, help, [[{}, value]]);
+  }
+
+  /** `counts`: for each bound those up to it and above the one before, then the rest. `sum` in the bounds' unit. */
+  histogram(
+    name: string,
+    help: string,
+    bounds: readonly number[],
+    series: readonly (readonly [labels: Labels, counts: readonly number[], sum: number])[],
+  ): void {
+    const numbers = series.map(([labels, counts, sum]) => ({ labels, bounds, counts, sum }));
+    this.families.push(histogram(name, help, numbers));
   }
 
   many(name: string, kind: Kind, help: string, samples: readonly Sample[]): void {
@@ -193,8 +205,7 @@ function serverMetrics(
   const { receivedBytes, sentBytes } = traffic();
   page.one('etcd_network_client_grpc_received_bytes_total', 'counter', 'Bytes received from clients.', receivedBytes);
   page.one('etcd_network_client_grpc_sent_bytes_total', 'counter', 'Bytes sent to clients.', sentBytes);
-  page.one('etcd_debugging_mvcc_watch_stream_total', 'gauge', 'The number of watch streams.', hub.sessionCount);
-  page.one('etcd_debugging_mvcc_watcher_total', 'gauge', 'The number of watchers.', hub.watcherCount);
+  watchMetrics(page, hub);
   page.one('etcd_debugging_auth_revision', 'gauge', 'The current revision of the auth store.', view.authRevision);
 }
 

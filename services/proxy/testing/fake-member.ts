@@ -22,6 +22,7 @@ import {
   type Entry,
   type FeedBatchInput,
   type HubDeliveryInput,
+  type HubStatusInput,
   type HubRequest,
   LEASE_PATHS,
   RAFT_PATHS,
@@ -109,6 +110,10 @@ export class FakeMember {
   deliver(delivery: HubDeliveryInput): void {
     const deliveries = [{ raftTerm: this.term, ...delivery }];
     this.send(WATCH_HUB_PATHS.Watch, encodeHubReplyBatch({ deliveries, clusterId: CLUSTER_ID, memberId: MEMBER_ID }));
+  }
+
+  reportHub(status: HubStatusInput): void {
+    this.send(WATCH_HUB_PATHS.Watch, encodeHubReplyBatch({ status, clusterId: CLUSTER_ID, memberId: MEMBER_ID }));
   }
 
   private socket(name: Sibling): string {

@@ -40,6 +40,7 @@ export class TinyStore {
   revision = 1;
   readonly keys = new Map<string, KeyValue>();
   readonly hub = new HubClient({ afterArrivals: (callback) => callback() });
+  private readonly peer = this.hub.addHub('hub');
   private watches: Watch[] = [];
   private readonly history: { revision: number; key: string; event: Uint8Array }[] = [];
 
@@ -51,7 +52,7 @@ export class TinyStore {
   };
 
   constructor() {
-    this.hub.opened((message) => {
+    this.peer.opened((message) => {
       for (const request of decodeHubRequestBatch(message).requests) this.watch(request);
     });
   }
@@ -145,7 +146,7 @@ export class TinyStore {
   private deliver({ session, watchId }: Watch, delivery: HubDeliveryInput): void {
     // As over a link: never before the request that caused it has returned.
     const message = encodeHubReplyBatch({ deliveries: [{ ...delivery, targets: [{ session, watchId }] }] });
-    setImmediate(() => this.hub.onMessage(message));
+    setImmediate(() => this.peer.onMessage(message));
   }
 }
 

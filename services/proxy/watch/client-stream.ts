@@ -1,4 +1,5 @@
 import { Errors, errorText, type RpcError, WatchReasons } from '../../../libs/errors';
+import { failpoint } from '../../../libs/failpoints';
 import { WireError } from '../../../libs/wire';
 import {
   decodeWatchRequest,
@@ -12,6 +13,9 @@ import type { Headers } from '../headers';
 import type { Delivery } from './delivery';
 import type { HubClient } from './hub-client';
 import type { HubSession, HubWatcher, SessionOwner, WatchSpec } from './hub-session';
+import type { WatchedRange, WatchRights } from './rights';
+
+const beforeSend = failpoint('beforeSendWatchResponse');
 
 const INVALID_WATCH_ID = -1;
 const NO_PUT = 0;
@@ -24,20 +28,27 @@ export interface ClientStreamOptions {
   /** Fragments are kept below this. */
   readonly fragmentBytes: number;
   readonly mayRead: MayRead;
+  /** Undefined: a watch that may begin may go on. */
+  readonly rights: WatchRights | undefined;
 }
 
-/** Whether the stream's user may read the range; the callback runs at once when nothing must be asked. Undefined: yes. */
+/**
+ * Whether the stream's user may read the range, and who that is; the callback runs at once when nothing must be asked.
+ * Undefined: yes.
+ */
 export type MayRead = (
   request: StreamRequest,
   key: Uint8Array,
   rangeEnd: Uint8Array,
-  callback: (refusal: RpcError | undefined) => void,
+  callback: (refusal: RpcError | undefined, user: string) => void,
 ) => void;
 
 /** One client's Watch stream: its requests in order, its watch ids, its answers. */
 export class ClientStream implements SessionOwner {
   private readonly session: HubSession;
   private readonly byClientId = new Map<number | bigint, HubWatcher>();
+  /** Of each watcher, while rights are checked again. */
+  private readonly watched = new Map<HubWatcher, WatchedRange>();
   private nextId = 0;
   /** Requests behind one whose permission is being checked. */
   private waiting: WatchRequest[] = [];
@@ -50,7 +61,7 @@ export class ClientStream implements SessionOwner {
     this.session = options.hub.openSession(this);
     stream.onMessage((message) => this.onMessage(message));
     stream.call.onDrain(() => this.session.resume());
-    stream.onClose(() => options.hub.closeSession(this.session));
+    stream.onClose(() => this.closed());
     stream.call.sendHeaders();
   }
 
@@ -59,7 +70,7 @@ export class ClientStream implements SessionOwner {
   }
 
   onCanceled(watcher: HubWatcher, delivery: Delivery): void {
-    if (this.byClientId.get(watcher.clientId) === watcher) this.byClientId.delete(watcher.clientId);
+    this.forget(watcher);
     this.send(delivery.message(watcher.created ? watcher.clientId : INVALID_WATCH_ID));
   }
 
@@ -76,8 +87,35 @@ export class ClientStream implements SessionOwner {
   }
 
   onCanceledByLoss(watcher: HubWatcher): void {
+    this.forget(watcher);
     const header = this.options.headers.current();
     this.send(encodeWatchResponse({ header, watchId: watcher.clientId, canceled: true }));
+  }
+
+  private closed(): void {
+    for (const range of this.watched.values()) this.options.rights?.remove(range);
+    this.watched.clear();
+    this.options.hub.closeSession(this.session);
+  }
+
+  private forget(watcher: HubWatcher): void {
+    if (this.byClientId.get(watcher.clientId) === watcher) this.byClientId.delete(watcher.clientId);
+    const range = this.watched.get(watcher);
+    if (range === undefined) return;
+    this.watched.delete(watcher);
+    this.options.rights?.remove(range);
+  }
+
+  /** The user may not read it any more. */
+  private revoke(watcher: HubWatcher): void {
+    if (watcher.gone) return;
+    this.forget(watcher);
+    this.session.drop(watcher);
+    const header = this.options.headers.current();
+    const { message: cancelReason } = Errors.PermissionDenied;
+    const { clientId: watchId, created } = watcher;
+    if (created) this.send(encodeWatchResponse({ header, watchId, canceled: true, cancelReason }));
+    else this.refuse(cancelReason);
   }
 
   private onMessage(message: Uint8Array): void {
@@ -106,10 +144,10 @@ export class ClientStream implements SessionOwner {
   private create(create: WatchCreateRequest): void {
     this.checking = true;
     const key = create.key.length === 0 ? ZERO_KEY : create.key;
-    this.options.mayRead(this.stream, key, create.rangeEnd, (refusal) => {
+    this.options.mayRead(this.stream, key, create.rangeEnd, (refusal, user) => {
       this.checking = false;
       if (this.stream.closed) return;
-      if (refusal === undefined) this.register({ ...create, key });
+      if (refusal === undefined) this.register({ ...create, key }, user);
       else this.refuse(errorText(refusal));
       this.handleWaiting();
     });
@@ -122,14 +160,21 @@ export class ClientStream implements SessionOwner {
     if (wasFull && this.waiting.length < Limits.watchRequestsMax) this.stream.call.resume();
   }
 
-  private register(create: WatchCreateRequest): void {
+  private register(create: WatchCreateRequest, user: string): void {
     const reason = this.whyNot(create);
     if (reason !== undefined) {
       this.refuse(reason);
       return;
     }
     const clientId = create.watchId === 0 ? this.freeId() : create.watchId;
-    this.byClientId.set(clientId, this.session.create(specOf(create), clientId, create.fragment, this.stream.trace));
+    const watcher = this.session.create(specOf(create), clientId, create.fragment, this.stream.trace);
+    this.byClientId.set(clientId, watcher);
+    const { rights } = this.options;
+    if (rights === undefined) return;
+    const { key, rangeEnd } = create;
+    const range = { user, key, rangeEnd, revoke: () => this.revoke(watcher) };
+    this.watched.set(watcher, range);
+    rights.add(range);
   }
 
   private whyNot(create: WatchCreateRequest): string | undefined {
@@ -156,6 +201,7 @@ export class ClientStream implements SessionOwner {
   }
 
   private send(message: Uint8Array): void {
+    beforeSend.reach();
     if (!this.stream.send(message)) this.session.pause();
   }
 }

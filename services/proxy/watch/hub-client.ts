@@ -1,20 +1,21 @@
-import { decodeHubReplyBatch, encodeHubRequestBatch, type HubRequestInput } from '../../../proto/gen/hexad';
-import { Delivery } from './delivery';
-import { HubSession, type SessionOwner } from './hub-session';
-import { TargetSets } from './target-sets';
+import type { Delivery } from './delivery';
+import { HubPeer, type HubPeerOwner } from './hub-peer';
+import { HubSession, type Registration, type SessionOwner } from './hub-session';
+import { placeOf } from './placement';
 
 export interface HubClientOptions {
   readonly afterArrivals: (callback: () => void) => void;
+  /** The newest revision that clients of this process may have seen. */
+  readonly knownRevision?: () => number;
 }
 
-/** All sessions of this process over one WatchHub stream. */
-export class HubClient {
+/** All watch sessions of this process, and the hubs that serve them. Each watcher is on the hub that its range belongs to. */
+export class HubClient implements HubPeerOwner {
   private readonly sessions = new Map<number, HubSession>();
+  private readonly peers = new Map<string, HubPeer>();
   private lastSession = 0;
-  private queue: HubRequestInput[] = [];
-  private flushScheduled = false;
-  private readonly targetSets = new TargetSets((session, hubId) => this.sessions.get(session)?.find(hubId));
-  private send: ((message: Uint8Array) => void) | undefined;
+  /** Sent by hubs that have been removed. */
+  private eventsOfGone = 0;
 
   constructor(private readonly options: HubClientOptions) {}
 
@@ -28,8 +29,36 @@ export class HubClient {
     return count;
   }
 
+  /** Events for clients since this process began, one for each watcher. */
+  get eventsSent(): number {
+    let sent = this.eventsOfGone;
+    for (const peer of this.peers.values()) sent += peer.eventsSent;
+    return sent;
+  }
+
+  get hubs(): Iterable<HubPeer> {
+    return this.peers.values();
+  }
+
+  /** A hub to use from when its stream is open. Names are what watchers are placed by. */
+  addHub(name: string): HubPeer {
+    const peer = new HubPeer(name, this);
+    this.peers.set(name, peer);
+    return peer;
+  }
+
+  /** Its watchers move to the others. */
+  removeHub(peer: HubPeer): void {
+    this.peers.delete(peer.name);
+    this.eventsOfGone += peer.eventsSent;
+    peer.broken();
+  }
+
   openSession(owner: SessionOwner): HubSession {
-    const session = new HubSession(++this.lastSession, owner, this.request, () => this.send !== undefined);
+    const session = new HubSession(++this.lastSession, owner, {
+      place: this.place,
+      knownRevision: this.options.knownRevision ?? (() => 0),
+    });
     this.sessions.set(session.id, session);
     return session;
   }
@@ -39,49 +68,40 @@ export class HubClient {
     this.sessions.delete(session.id);
   }
 
-  opened(send: (message: Uint8Array) => void): void {
-    this.send = send;
-    for (const session of this.sessions.values()) session.hubOpened();
-  }
-
-  broken(): void {
-    this.send = undefined;
-    this.queue = [];
-    this.targetSets.forget();
-    for (const session of this.sessions.values()) session.hubLost();
-  }
-
-  /** A HubReplyBatch. */
-  onMessage(bytes: Uint8Array): void {
-    const { deliveries, clusterId, memberId } = decodeHubReplyBatch(bytes);
-    for (const content of deliveries) {
-      const delivery = new Delivery(content, { clusterId, memberId });
-      for (const target of content.targets) this.sessions.get(target.session)?.deliver(target.watchId, delivery);
-      if (content.targetSet.length === 0) continue;
-      for (const watcher of this.targetSets.watchers(content.targetSet)) watcher.session.deliverTo(watcher, delivery);
-    }
-  }
-
   /**
-   * Asks the hub how far quiet watchers are. Without it a hub's restart would resume them at the revision of their last
+   * Asks the hubs how far quiet watchers are. Without it a hub's restart would resume them at the revision of their last
    * event, which may have been compacted long ago.
    */
   probeProgress(currentRevision: number): void {
     for (const session of this.sessions.values()) if (session.isBehind(currentRevision)) session.probeProgress();
   }
 
-  private readonly request = (request: HubRequestInput): void => {
-    if (this.send === undefined) return;
-    this.queue.push(request);
-    if (this.flushScheduled) return;
-    this.flushScheduled = true;
-    this.options.afterArrivals(this.flush);
-  };
+  afterArrivals(callback: () => void): void {
+    this.options.afterArrivals(callback);
+  }
 
-  private readonly flush = (): void => {
-    this.flushScheduled = false;
-    const requests = this.queue;
-    this.queue = [];
-    if (this.send !== undefined && requests.length > 0) this.send(encodeHubRequestBatch({ requests }));
-  };
+  find(session: number, hubId: number, peer: HubPeer): Registration | undefined {
+    return this.sessions.get(session)?.find(hubId, peer);
+  }
+
+  wholeSession(session: number, peer: HubPeer, delivery: Delivery): void {
+    this.sessions.get(session)?.sessionProgress(peer, delivery);
+  }
+
+  peerOpened(): void {
+    for (const session of this.sessions.values()) session.rebalance();
+  }
+
+  peerBroken(peer: HubPeer): void {
+    for (const session of this.sessions.values()) {
+      session.hubLost(peer);
+      session.rebalance();
+    }
+  }
+
+  private readonly place = (hash: number): HubPeer | undefined => placeOf(this.upPeers(), hash);
+
+  private *upPeers(): Iterable<HubPeer> {
+    for (const peer of this.peers.values()) if (peer.isUp) yield peer;
+  }
 }

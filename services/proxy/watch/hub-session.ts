@@ -1,8 +1,8 @@
-import { type HubCreateInput, type HubRequestInput } from '../../../proto/gen/hexad';
+import type { HubCreateInput, HubRequestInput } from '../../../proto/gen/hexad';
 import { noBytes } from '../answer';
 import type { Delivery } from './delivery';
-
-export const WHOLE_SESSION = -1;
+import type { HubPeer } from './hub-peer';
+import { hashOf } from './placement';
 
 /** What is watched, in etcd's conventions. */
 export interface WatchSpec {
@@ -17,8 +17,6 @@ export interface WatchSpec {
 }
 
 export interface HubWatcher {
-  /** Between proxy and hub only, never used twice in a session. */
-  readonly hubId: number;
   readonly spec: WatchSpec;
   /** The client's name for it. */
   readonly clientId: number | bigint;
@@ -29,7 +27,10 @@ export interface HubWatcher {
   cancelRequested: boolean;
   /** Nothing is delivered to it any more. */
   gone: boolean;
-  readonly session: HubSession;
+  /** By which it is placed. */
+  readonly hash: number;
+  /** Undefined: no hub is there. */
+  registration: Registration | undefined;
 }
 
 export interface SessionOwner {
@@ -43,24 +44,51 @@ export interface SessionOwner {
   onCanceledByLoss(watcher: HubWatcher): void;
 }
 
-/** Sends requests to the hub; drops them while there is none, since each new hub is told everything anew. */
-export type RequestHub = (request: HubRequestInput) => void;
+/** A watcher's place on a hub. It ends when the watcher moves: what that hub still sends for it is then not for it. */
+export class Registration {
+  constructor(
+    readonly peer: HubPeer,
+    /** Between proxy and hubs only, never used twice in a session. */
+    readonly hubId: number,
+    readonly watcher: HubWatcher,
+    private readonly session: HubSession,
+  ) {}
+
+  deliver(delivery: Delivery): void {
+    if (this.watcher.registration === this) this.session.deliverTo(this.watcher, delivery);
+  }
+}
+
+export interface SessionHubs {
+  /** The hub that a range with this hash belongs to now. */
+  readonly place: (hash: number) => HubPeer | undefined;
+  readonly knownRevision: () => number;
+}
+
+/** A RequestProgress that is not answered yet. */
+interface ProgressAsked {
+  /** What this process had seen when it was asked. */
+  readonly knownRevision: number;
+  readonly answers: Map<HubPeer, Delivery>;
+}
 
 /**
- * The watchers of one client stream. It remembers how far each has got, so that a hub that is started again goes on
- * where the last one broke off: nothing lost, nothing repeated, and the client notices nothing.
+ * The watchers of one client stream. It remembers how far each has got, so that another hub, or one that was started again,
+ * goes on where the last one broke off: nothing lost, nothing repeated, and the client notices nothing.
  */
 export class HubSession {
-  private readonly watchers = new Map<number, HubWatcher>();
+  private readonly watchers = new Set<HubWatcher>();
+  private readonly byHubId = new Map<number, Registration>();
+  /** The hubs it has watchers on, and how many. */
+  private readonly inUse = new Map<HubPeer, number>();
   private lastHubId = 0;
-  private progressAsked = false;
+  private asked: ProgressAsked | undefined;
   private paused = false;
 
   constructor(
     readonly id: number,
     private readonly owner: SessionOwner,
-    private readonly requestHub: RequestHub,
-    private readonly isHubUp: () => boolean,
+    private readonly hubs: SessionHubs,
   ) {}
 
   get size(): number {
@@ -69,7 +97,6 @@ export class HubSession {
 
   create(spec: WatchSpec, clientId: number | bigint, fragment: boolean, trace: Uint8Array = noBytes): HubWatcher {
     const watcher: HubWatcher = {
-      hubId: ++this.lastHubId,
       spec,
       clientId,
       fragment,
@@ -77,77 +104,95 @@ export class HubSession {
       created: false,
       cancelRequested: false,
       gone: false,
-      session: this,
+      hash: hashOf(spec.key, spec.rangeEnd),
+      registration: undefined,
     };
-    this.watchers.set(watcher.hubId, watcher);
-    this.requestHub({ ...this.createRequest(watcher), trace });
+    this.watchers.add(watcher);
+    this.register(watcher, this.hubs.place(watcher.hash), trace);
     return watcher;
   }
 
   cancel(watcher: HubWatcher): void {
-    if (watcher.cancelRequested || !this.watchers.has(watcher.hubId)) return;
+    if (watcher.cancelRequested || watcher.gone) return;
     watcher.cancelRequested = true;
-    if (this.isHubUp()) this.requestHub({ session: this.id, cancel: true, watchId: watcher.hubId });
-    else this.lose(watcher);
+    const { registration } = watcher;
+    if (registration === undefined) this.lose(watcher);
+    else registration.peer.request({ session: this.id, cancel: true, watchId: registration.hubId });
+  }
+
+  /** Ends the watcher here and now, without an answer of the hub's; the owner is not told. */
+  drop(watcher: HubWatcher): void {
+    if (watcher.gone) return;
+    watcher.registration?.peer.request({ session: this.id, cancel: true, watchId: watcher.registration.hubId });
+    this.remove(watcher);
+    this.answerProgress();
   }
 
   /** Answered once by `onProgress`, when every watcher has got everything there is. */
   requestProgress(): void {
-    this.progressAsked = true;
-    this.requestHub({ session: this.id, progress: true });
+    this.asked = { knownRevision: this.hubs.knownRevision(), answers: new Map() };
+    for (const peer of this.inUse.keys()) this.askProgress(peer);
   }
 
   /** As `requestProgress`, only to learn how far the watchers are; the owner is not told. */
   probeProgress(): void {
-    if (!this.paused) this.requestHub({ session: this.id, progress: true });
+    if (this.paused) return;
+    for (const peer of this.inUse.keys()) this.askProgress(peer);
   }
 
   /** True when a watcher may be further behind in our books than `revision`. */
   isBehind(revision: number): boolean {
-    for (const watcher of this.watchers.values()) if (watcher.created && watcher.nextRevision <= revision) return true;
+    for (const watcher of this.watchers) if (watcher.created && watcher.nextRevision <= revision) return true;
     return false;
   }
 
   pause(): void {
     if (this.paused) return;
     this.paused = true;
-    this.requestHub({ session: this.id, pause: true });
+    for (const peer of this.inUse.keys()) peer.request({ session: this.id, pause: true });
   }
 
   resume(): void {
     if (!this.paused) return;
     this.paused = false;
-    this.requestHub({ session: this.id, resume: true });
+    for (const peer of this.inUse.keys()) peer.request({ session: this.id, resume: true });
   }
 
   end(): void {
-    for (const watcher of this.watchers.values()) watcher.gone = true;
+    for (const watcher of this.watchers) watcher.gone = true;
     this.watchers.clear();
-    this.requestHub({ session: this.id, endSession: true });
+    this.byHubId.clear();
+    for (const peer of this.inUse.keys()) peer.request({ session: this.id, endSession: true });
+    this.inUse.clear();
   }
 
-  /** A hub is there (again): tells it all that it must know. */
-  hubOpened(): void {
-    if (this.paused) this.requestHub({ session: this.id, pause: true });
-    for (const watcher of this.watchers.values()) this.requestHub(this.createRequest(watcher));
-    if (this.progressAsked) this.requestHub({ session: this.id, progress: true });
-  }
-
-  hubLost(): void {
-    for (const watcher of this.watchers.values()) if (watcher.cancelRequested) this.lose(watcher);
-  }
-
-  deliver(hubId: number, delivery: Delivery): void {
-    if (hubId === WHOLE_SESSION) {
-      this.sessionProgress(delivery);
-      return;
+  /** Hubs have come or gone: moves the watchers that belong elsewhere now. */
+  rebalance(): void {
+    for (const watcher of this.watchers) {
+      const peer = this.hubs.place(watcher.hash);
+      const { registration } = watcher;
+      // One whose cancellation is under way ends where it is.
+      if (peer === registration?.peer || watcher.cancelRequested) continue;
+      if (registration !== undefined) {
+        registration.peer.request({ session: this.id, cancel: true, watchId: registration.hubId });
+        this.unregister(watcher);
+      }
+      this.register(watcher, peer);
     }
-    const watcher = this.watchers.get(hubId);
-    if (watcher !== undefined) this.deliverTo(watcher, delivery);
+    this.answerProgress();
   }
 
-  find(hubId: number): HubWatcher | undefined {
-    return this.watchers.get(hubId);
+  hubLost(peer: HubPeer): void {
+    for (const watcher of this.watchers) {
+      if (watcher.registration?.peer !== peer) continue;
+      this.unregister(watcher);
+      if (watcher.cancelRequested) this.lose(watcher);
+    }
+  }
+
+  find(hubId: number, peer: HubPeer): Registration | undefined {
+    const registration = this.byHubId.get(hubId);
+    return registration?.peer === peer ? registration : undefined;
   }
 
   deliverTo(watcher: HubWatcher, delivery: Delivery): void {
@@ -156,12 +201,40 @@ export class HubSession {
     if (canceled) {
       this.remove(watcher);
       this.owner.onCanceled(watcher, delivery);
+      this.answerProgress();
     } else if (created) this.created(watcher, delivery);
     else {
       if (revision >= watcher.nextRevision) watcher.nextRevision = revision + 1;
       if (progress) this.owner.onProgress(watcher, delivery);
       else this.owner.onEvents(watcher, delivery);
     }
+  }
+
+  /** A hub has sent everything up to a revision to all watchers of this session that it has. */
+  sessionProgress(peer: HubPeer, delivery: Delivery): void {
+    const { revision } = delivery.content;
+    for (const watcher of this.watchers) {
+      if (watcher.registration?.peer !== peer) continue;
+      if (watcher.created && revision >= watcher.nextRevision) watcher.nextRevision = revision + 1;
+    }
+    // An answer to a probe from before may be older than what is asked for.
+    if (this.asked === undefined || revision < this.asked.knownRevision) return;
+    this.asked.answers.set(peer, delivery);
+    this.answerProgress();
+  }
+
+  /** Once all hubs have answered: the least revision of theirs holds for the whole stream. */
+  private answerProgress(): void {
+    if (this.asked === undefined || this.inUse.size === 0) return;
+    let least: Delivery | undefined;
+    for (const peer of this.inUse.keys()) {
+      const answer = this.asked.answers.get(peer);
+      if (answer === undefined) return;
+      if (least === undefined || answer.content.revision < least.content.revision) least = answer;
+    }
+    for (const watcher of this.watchers) if (watcher.registration === undefined) return;
+    this.asked = undefined;
+    this.owner.onProgress(undefined, least as Delivery); // there is at least one hub in use
   }
 
   private created(watcher: HubWatcher, delivery: Delivery): void {
@@ -172,19 +245,40 @@ export class HubSession {
     this.owner.onCreated(watcher, delivery);
   }
 
-  private sessionProgress(delivery: Delivery): void {
-    const { revision } = delivery.content;
-    for (const watcher of this.watchers.values()) {
-      if (watcher.created && revision >= watcher.nextRevision) watcher.nextRevision = revision + 1;
+  private register(watcher: HubWatcher, peer: HubPeer | undefined, trace: Uint8Array = noBytes): void {
+    if (peer === undefined) return;
+    const registration = new Registration(peer, ++this.lastHubId, watcher, this);
+    watcher.registration = registration;
+    this.byHubId.set(registration.hubId, registration);
+    const before = this.inUse.get(peer) ?? 0;
+    this.inUse.set(peer, before + 1);
+    if (before === 0 && this.paused) peer.request({ session: this.id, pause: true });
+    peer.request({ ...this.createRequest(registration), trace });
+    // What it answered before does not hold for a watcher that came since.
+    if (this.asked?.answers.delete(peer) === true || before === 0) this.askProgressAgain(peer);
+  }
+
+  private unregister(watcher: HubWatcher): void {
+    const { registration } = watcher;
+    if (registration === undefined) return;
+    watcher.registration = undefined;
+    this.byHubId.delete(registration.hubId);
+    const { peer } = registration;
+    const left = (this.inUse.get(peer) ?? 1) - 1;
+    if (left > 0) {
+      this.inUse.set(peer, left);
+      return;
     }
-    if (!this.progressAsked) return;
-    this.progressAsked = false;
-    this.owner.onProgress(undefined, delivery);
+    this.inUse.delete(peer);
+    this.asked?.answers.delete(peer);
+    peer.request({ session: this.id, endSession: true });
   }
 
   private remove(watcher: HubWatcher): void {
     watcher.gone = true;
-    this.watchers.delete(watcher.hubId);
+    this.watchers.delete(watcher);
+    this.unregister(watcher);
+    if (this.watchers.size === 0) this.asked = undefined; // etcd says nothing to a stream without watchers
   }
 
   private lose(watcher: HubWatcher): void {
@@ -192,8 +286,18 @@ export class HubSession {
     this.owner.onCanceledByLoss(watcher);
   }
 
-  private createRequest({ hubId, spec, nextRevision, created }: HubWatcher): HubRequestInput {
+  private askProgressAgain(peer: HubPeer): void {
+    if (this.asked !== undefined) this.askProgress(peer);
+  }
+
+  private askProgress(peer: HubPeer): void {
+    peer.request({ session: this.id, progress: true, knownRevision: this.hubs.knownRevision() });
+  }
+
+  private createRequest({ hubId, watcher }: Registration): HubRequestInput {
+    const { spec, nextRevision, created } = watcher;
     const create: HubCreateInput = { ...spec, watchId: hubId, startRevision: nextRevision };
-    return { session: this.id, create: created ? { ...create, resumed: true } : create };
+    const knownRevision = this.hubs.knownRevision();
+    return { session: this.id, create: created ? { ...create, resumed: true } : create, knownRevision };
   }
 }

@@ -8,6 +8,7 @@ import type { Permissions } from '../permissions';
 import type { Router, Routes } from '../router';
 import { ClientStream, type MayRead } from './client-stream';
 import type { HubClient } from './hub-client';
+import type { WatchRights } from './rights';
 
 export interface WatchOptions {
   readonly hub: HubClient;
@@ -15,15 +16,19 @@ export interface WatchOptions {
   readonly router: Router;
   readonly permissions: Permissions;
   readonly fragmentBytes: number;
+  readonly rights: WatchRights | undefined;
 }
 
 /** etcdserverpb.Watch. */
-export function watchRoutes({ hub, headers, router, permissions, fragmentBytes }: WatchOptions): Routes {
+export function watchRoutes({ hub, headers, router, permissions, fragmentBytes, rights }: WatchOptions): Routes {
   const mayRead: MayRead = (request, key, rangeEnd, callback) => {
     const { metadata, connection } = request.call;
     router.identify(metadata, connection, (identity) => {
-      if (isRefused(identity)) callback(identity);
-      else permissions.check({ kind: PermissionKind.PERMISSION_READ, key, rangeEnd }, identity, callback);
+      if (isRefused(identity)) callback(identity, '');
+      else {
+        const check = { kind: PermissionKind.PERMISSION_READ, key, rangeEnd };
+        permissions.check(check, identity, (refusal) => callback(refusal, identity.user));
+      }
     });
   };
   return {
@@ -32,7 +37,7 @@ export function watchRoutes({ hub, headers, router, permissions, fragmentBytes }
         type: 'bidi_stream',
         handle: (request) => {
           if (hub.sessionCount >= Limits.watchSessionsMax) request.end(Errors.TooManyRequests);
-          else new ClientStream(request, { hub, headers, fragmentBytes, mayRead });
+          else new ClientStream(request, { hub, headers, fragmentBytes, mayRead, rights });
         },
       },
     },

@@ -2,7 +2,7 @@ import { encodeHubReplyBatch, encodeHubTargets, type HubTargetInput } from '../.
 import { ManualLoop, text } from '../testing/recorder';
 import type { Delivery } from './delivery';
 import { HubClient } from './hub-client';
-import type { HubWatcher, SessionOwner } from './hub-session';
+import type { HubWatcher, Registration, SessionOwner } from './hub-session';
 import { TargetSets } from './target-sets';
 
 const spec = { key: text('k'), rangeEnd: text(''), startRevision: 0, progressNotify: false };
@@ -13,30 +13,31 @@ class Owner implements SessionOwner {
   onCreated(): void {}
   onProgress(): void {}
   onCanceledByLoss(): void {}
-  onCanceled({ hubId }: HubWatcher): void {
-    this.seen.push(`canceled ${hubId}`);
+  onCanceled({ clientId }: HubWatcher): void {
+    this.seen.push(`canceled ${Number(clientId) + 1}`);
   }
-  onEvents({ hubId }: HubWatcher, { content }: Delivery): void {
-    this.seen.push(`${hubId}@${content.revision}`);
+  onEvents({ clientId }: HubWatcher, { content }: Delivery): void {
+    this.seen.push(`${Number(clientId) + 1}@${content.revision}`);
   }
 }
 
 /** Two sessions of twenty watchers each, and a hub that sends to all of them by one set. */
 function setUp() {
   const hub = new HubClient(new ManualLoop());
-  hub.opened(() => undefined);
+  const peer = hub.addHub('hub');
+  peer.opened(() => undefined);
   const owners = [new Owner(), new Owner()] as const;
   const sessions = owners.map((owner) => hub.openSession(owner));
   const targets: HubTargetInput[] = [];
   for (const session of sessions) {
     for (let at = 0; at < 20; at++)
-      targets.push({ session: session.id, watchId: session.create(plain, at, false).hubId });
+      targets.push({ session: session.id, watchId: session.create(plain, at, false).registration?.hubId });
   }
   const send = (to: readonly HubTargetInput[], revision: number): void => {
     const targetSet = encodeHubTargets({ targets: to });
-    hub.onMessage(encodeHubReplyBatch({ deliveries: [{ targetSet, revision, events: [Uint8Array.of(0x5a, 0)] }] }));
+    peer.onMessage(encodeHubReplyBatch({ deliveries: [{ targetSet, revision, events: [Uint8Array.of(0x5a, 0)] }] }));
   };
-  return { hub, owners, sessions, targets, send };
+  return { hub, peer, owners, sessions, targets, send };
 }
 
 describe('target sets', () => {
@@ -51,10 +52,10 @@ describe('target sets', () => {
   });
 
   it('pass over watchers that have gone since they were first sent', () => {
-    const { hub, owners, sessions, targets, send } = setUp();
+    const { hub, peer, owners, sessions, targets, send } = setUp();
     send(targets, 5);
     const [first, second] = sessions as [(typeof sessions)[0], (typeof sessions)[0]];
-    hub.onMessage(
+    peer.onMessage(
       encodeHubReplyBatch({ deliveries: [{ targets: [{ session: first.id, watchId: 3 }], canceled: true }] }),
     );
     hub.closeSession(second);
@@ -75,16 +76,16 @@ describe('target sets', () => {
   });
 
   it('are looked up once while they stay the same, and kept in bounded number', () => {
-    const find = jest.fn((session: number, hubId: number) => ({ session, hubId }) as unknown as HubWatcher);
+    const find = jest.fn((session: number, hubId: number) => ({ session, hubId }) as unknown as Registration);
     const sets = new TargetSets(find);
     const set = (session: number): Uint8Array =>
       encodeHubTargets({ targets: Array.from({ length: 10 }, (_, at) => ({ session, watchId: at + 1 })) });
-    for (let round = 0; round < 3; round++) sets.watchers(set(1));
+    for (let round = 0; round < 3; round++) sets.registrations(set(1));
     expect(find).toHaveBeenCalledTimes(10);
-    for (let session = 2; session < 18; session++) sets.watchers(set(session));
-    sets.watchers(set(17));
+    for (let session = 2; session < 18; session++) sets.registrations(set(session));
+    sets.registrations(set(17));
     expect(find).toHaveBeenCalledTimes(170);
-    sets.watchers(set(1));
+    sets.registrations(set(1));
     expect(find).toHaveBeenCalledTimes(180);
   });
 });

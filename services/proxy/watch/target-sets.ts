@@ -1,5 +1,5 @@
 import { decodeHubTargets } from '../../../proto/gen/hexad';
-import type { HubWatcher } from './hub-session';
+import type { Registration } from './hub-session';
 
 /** Smaller sets are quicker looked up anew than kept. */
 const KEPT_TARGETS_MIN = 8;
@@ -7,31 +7,31 @@ const KEPT_SETS_MAX = 16;
 
 interface KeptSet {
   readonly bytes: Uint8Array;
-  readonly watchers: readonly HubWatcher[];
+  readonly registrations: readonly Registration[];
 }
 
 /**
- * The watchers that a hub's target sets name. A hub sends the same bytes as long as a set stays the same, so the last few
- * large sets are kept with what was found for them. A watcher that has gone since says so itself; one that came since
+ * The registrations that a hub's target sets name. A hub sends the same bytes as long as a set stays the same, so the last few
+ * large sets are kept with what was found for them. A registration that has ended since says so itself; one that came since
  * has another id and thus is in another set.
  */
 export class TargetSets {
   private kept: KeptSet[] = [];
   private next = 0;
 
-  constructor(private readonly find: (session: number, hubId: number) => HubWatcher | undefined) {}
+  constructor(private readonly find: (session: number, hubId: number) => Registration | undefined) {}
 
-  watchers(bytes: Uint8Array): readonly HubWatcher[] {
+  registrations(bytes: Uint8Array): readonly Registration[] {
     for (const set of this.kept) {
-      if (set.bytes.length === bytes.length && Buffer.compare(set.bytes, bytes) === 0) return set.watchers;
+      if (set.bytes.length === bytes.length && Buffer.compare(set.bytes, bytes) === 0) return set.registrations;
     }
-    const watchers: HubWatcher[] = [];
+    const registrations: Registration[] = [];
     for (const { session, watchId } of decodeHubTargets(bytes).targets) {
-      const watcher = this.find(session, watchId);
-      if (watcher !== undefined) watchers.push(watcher);
+      const registration = this.find(session, watchId);
+      if (registration !== undefined) registrations.push(registration);
     }
-    if (watchers.length >= KEPT_TARGETS_MIN) this.keep({ bytes: Uint8Array.from(bytes), watchers });
-    return watchers;
+    if (registrations.length >= KEPT_TARGETS_MIN) this.keep({ bytes: Uint8Array.from(bytes), registrations });
+    return registrations;
   }
 
   forget(): void {

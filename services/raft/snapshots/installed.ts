@@ -1,7 +1,13 @@
+import { failpoint } from '../../../libs/failpoints';
 import type { ConfState, RaftCore, SnapshotMetadata } from '../../../libs/raft';
 import type { StoreSnapshot } from '../../../proto/gen/hexad';
 import type { MemberBook } from '../conf-changes';
 import type { MembersFile } from '../members-file';
+
+const beforeSaveSnap = failpoint('raftBeforeSaveSnap');
+const beforeWalSave = failpoint('raftBeforeWALSaveSnaphot');
+const beforeApplySnap = failpoint('raftBeforeApplySnap');
+const afterApplySnap = failpoint('raftAfterApplySnap');
 
 export interface InstalledOptions {
   readonly core: RaftCore;
@@ -21,10 +27,14 @@ export class InstalledSnapshots {
     const { core, book, membersFile, onReplaced, schedule } = this.options;
     if (snapshot.index <= core.commit) {
       if (core.persistedIndex < snapshot.index) return false;
+      beforeApplySnap.reach();
       membersFile.settle(snapshot.index);
+      afterApplySnap.reach();
       return true;
     }
+    beforeSaveSnap.reach();
     membersFile.prepare(snapshot);
+    beforeWalSave.reach();
     const metadata = metadataOf(snapshot);
     if (core.installSnapshot(metadata)) {
       book.restore(snapshot);

@@ -1,4 +1,5 @@
 import { Errors, GrpcCode, type RpcError } from '../../../libs/errors';
+import { failpoint } from '../../../libs/failpoints';
 import type { Logger } from '../../../libs/process';
 import type { Channel, ClientStream, StreamCall, StreamHandler } from '../../../libs/rpc';
 import {
@@ -22,6 +23,9 @@ export interface ReceiverOptions {
   isRecorded(index: number): boolean;
 }
 
+const beforeReceive = failpoint('raftBeforeReceiveSnap');
+const afterReceive = failpoint('raftAfterReceiveSnap');
+
 const MALFORMED: RpcError = { code: GrpcCode.InvalidArgument, message: 'malformed peer stream' };
 
 /** Hands a stream of another member's process to the same process here, unread. The latest stream counts. */
@@ -38,6 +42,7 @@ export class StreamReceiver {
       if (incoming !== undefined) return incoming.take(part.data);
       const refusal = this.refusalOf(part.hello);
       if (refusal !== undefined) return call.end(refusal);
+      beforeReceive.reach();
       this.current?.abort('another stream has begun');
       incoming = new Incoming(call, this.options);
       this.current = incoming;
@@ -99,6 +104,7 @@ class Incoming {
     if (this.installed === undefined) return;
     const { index, since } = this.installed;
     if (this.options.isRecorded(index)) {
+      afterReceive.reach();
       this.call.send(encodePeerStreamPart({ done: { index } }));
       this.end(undefined);
     } else if (this.options.now() - since > this.options.limits.copyStallMs) {

@@ -1,9 +1,14 @@
+import { failpoint } from '../../../libs/failpoints';
 import type { Logger } from '../../../libs/process';
 import type { NodeId, RaftCore } from '../../../libs/raft';
 import type { Wal } from '../../../libs/wal';
 import type { MemberBook } from '../conf-changes';
 import type { RaftLimits } from '../config';
 import type { MembersFile } from '../members-file';
+
+const beforeSaveMembers = failpoint('raftBeforeSaveMembers');
+const afterSaveMembers = failpoint('raftAfterSaveMembers');
+const beforeRelease = failpoint('raftBeforeWALRelease');
 
 export interface RetentionOptions {
   readonly core: RaftCore;
@@ -35,8 +40,11 @@ export class LogRetention {
     if (book.index > membersFile.index) {
       // The file must not be ahead of the WAL's own record of the configuration.
       if (book.index > wal.syncedConfiguration) return;
+      beforeSaveMembers.reach();
       membersFile.save(book);
+      afterSaveMembers.reach();
     }
+    beforeRelease.reach();
     wal.compact(target);
     logger.info({ 'first-index': wal.firstIndex, 'durable-index': this.options.durableIndex() }, 'compacted Raft logs');
   }

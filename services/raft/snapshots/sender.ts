@@ -1,3 +1,4 @@
+import { failpoint } from '../../../libs/failpoints';
 import type { Logger } from '../../../libs/process';
 import type { NodeId } from '../../../libs/raft';
 import type { Channel, ClientStream } from '../../../libs/rpc';
@@ -9,6 +10,9 @@ import {
   STORAGE_PATHS,
 } from '../../../proto/gen/hexad';
 import type { RaftLimits } from '../config';
+
+const beforeSend = failpoint('raftBeforeSendSnap');
+const afterSend = failpoint('raftAfterSendSnap');
 
 export interface SenderOptions {
   readonly clusterId: bigint;
@@ -59,6 +63,7 @@ export class SnapshotSender {
     const remote = options.connectTo(to);
     if (remote === undefined) return this.failed(to, 'its address is not known');
     const local = options.connectToStorage();
+    beforeSend.reach();
     options.logger.info({ to: hex(to) }, 'sending database snapshot to follower');
     this.transfers.set(to, this.pipe(to, remote, local));
   }
@@ -130,6 +135,7 @@ export class SnapshotSender {
   }
 
   private succeeded(to: NodeId, index: number): void {
+    afterSend.reach();
     this.options.logger.info({ to: hex(to), index }, 'sent database snapshot to follower');
     clearTimeout(this.retries.get(to)?.timer);
     this.retries.delete(to);

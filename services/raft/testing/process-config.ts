@@ -38,6 +38,9 @@ export function testConfig(
       .map((member) => ({ ...member, id: formatId(member.id) })),
     addresses,
     rpcEngine: defaultEngine,
+    eventBus: null,
+    tiers: { attach: null, watchHubs: null, watchAdvertise: '' },
+    watchRecheckPermissions: false,
     paths: {
       dataDir: join(directory, name),
       memberDir,
@@ -71,6 +74,7 @@ export function testConfig(
       maxConcurrentStreams: 1000,
       maxLearners: 1,
       quotaBackendBytes: 0,
+      autoDisarm: false,
       snapshotCount: 10_000,
       snapshotCatchupEntries: 5_000,
       compactionBatchLimit: 1000,
@@ -82,6 +86,7 @@ export function testConfig(
     auth: { token: 'simple', bcryptCost: 4 },
     http: { enableGateway: false, cors: '', hostWhitelist: '', metrics: 'basic', enablePprof: false },
     leaseCheckpoint: false,
+    internalTls: null,
     unsafeNoFsync: false,
     telemetry: {
       enabled: false,

@@ -1,3 +1,4 @@
+import { failpoint } from '../../../libs/failpoints';
 import type { Store } from '../../../libs/mvcc';
 import type { LogEntry } from '../../../proto/gen/hexad';
 import type { ApplyStamps } from '../apply-stamps';
@@ -5,6 +6,10 @@ import type { StorageCounts } from '../counts';
 import { limits } from '../limits';
 import type { Attempts } from './attempts';
 import type { StateMachine } from './machine';
+
+const beforeAttempt = failpoint('applyBeforeAttempt');
+const afterAttempt = failpoint('applyAfterAttempt');
+const beforeAnswers = failpoint('applyBeforeAnswers');
 
 export interface ApplyLoopEvents {
   /** A slice has been applied and its effects can be read: answers leave now. */
@@ -96,8 +101,11 @@ export class ApplyLoop {
     }
     const count = this.attempts.batchMax(first.index, limits.applySliceEntries);
     const end = Math.min(this.at + count, this.queue.length);
+    beforeAttempt.reach();
     this.attempts.begin(first.index, (this.queue[end - 1] as LogEntry).index);
+    afterAttempt.reach();
     const bytes = this.applyUntil(end);
+    beforeAnswers.reach();
     if (this.attemptOpen) return bytes;
     // Answers leave first. Nothing is being applied when this runs, whatever has been applied meanwhile.
     this.attemptOpen = true;

@@ -1,4 +1,5 @@
 import { Errors } from '../../../libs/errors';
+import { failpoint } from '../../../libs/failpoints';
 import type { Position, RevisionChanges } from '../../../libs/mvcc';
 import type { Tracing } from '../../../libs/telemetry';
 import { WireError } from '../../../libs/wire';
@@ -14,6 +15,12 @@ import { Executor } from './executor';
 import type { FeedChanges } from './feed-changes';
 import { ConfigurationExecutor } from './members';
 import { TracedApplier } from './traced';
+
+const beforeNormal = failpoint('beforeApplyOneEntryNormal');
+const beforeConfChange = failpoint('beforeApplyOneConfChange');
+const afterOneEntry = failpoint('applyAfterOneEntry');
+const beforeCompact = failpoint('compactBeforeCommitScheduledCompact');
+const afterCompact = failpoint('compactAfterCommitScheduledCompact');
 
 /** What applying entries tells the rest of the process, in apply order. */
 export interface ApplySink extends FeedChanges {
@@ -52,10 +59,21 @@ export class StateMachine {
       throw new Error(`entry ${entry.index} does not follow the applied index ${before.index}`);
     }
     const compacted = store.compactRevision;
-    if (entry.type === LogEntryType.LOG_CONF) this.applyConfiguration(entry);
-    else if (entry.data.length > 0) this.applyNormal(entry);
+    if (entry.type === LogEntryType.LOG_CONF) {
+      beforeConfChange.reach();
+      this.applyConfiguration(entry);
+    } else {
+      beforeNormal.reach();
+      if (entry.data.length > 0) this.applyNormal(entry);
+    }
+    const hasCompacted = store.compactRevision !== compacted;
+    if (hasCompacted) beforeCompact.reach();
     store.setApplied(entry.index, entry.term);
-    if (store.compactRevision !== compacted) this.sink.compactionLogged();
+    if (hasCompacted) {
+      afterCompact.reach();
+      this.sink.compactionLogged();
+    }
+    afterOneEntry.reach();
     if (entry.term > before.term) this.sink.termStarted(entry.term);
   }
 

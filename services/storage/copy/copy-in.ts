@@ -1,6 +1,7 @@
 import { rmSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { CopyInstaller, CorruptionError, type Store } from '../../../libs/mvcc';
+import { failpoint } from '../../../libs/failpoints';
 import { type Logger, writeDurably } from '../../../libs/process';
 import type { StreamCall } from '../../../libs/rpc';
 import { GrpcCode } from '../../../libs/errors';
@@ -17,6 +18,13 @@ import { MemberTable } from '../state/members';
 import { saveIdentity } from '../state/state';
 import { snapshotOf, writeInstalled } from './installed';
 
+const beforeFirstRow = failpoint('copyInBeforeFirstRow');
+const beforeFinish = failpoint('copyInBeforeFinish');
+const afterFinish = failpoint('copyInAfterFinish');
+const afterIdentity = failpoint('copyInAfterIdentity');
+const beforeSwitch = failpoint('copyInBeforeSwitch');
+const afterSwitch = failpoint('copyInAfterSwitch');
+
 /** What may wait for the disk before the sender is held back. */
 const WAITING_BYTES_MAX = 8 * 1024 * 1024;
 const COMMIT_BYTES = 4 * 1024 * 1024;
@@ -27,6 +35,8 @@ export interface CopyInOptions {
   /** The store in use, which serves until the copy takes its place. */
   readonly store: Store;
   readonly logger: Logger;
+  /** Resolves when nobody else works on another generation of the store. */
+  readonly makeWay: () => Promise<void>;
   /** Ends the process, to begin anew with the copy. */
   readonly restart: (reason: string) => void;
 }
@@ -44,6 +54,11 @@ export class CopyInServer {
     this.current = copy;
   }
 
+  /** A copy is under way. */
+  get isActive(): boolean {
+    return this.current?.isOver === false;
+  }
+
   close(): void {
     this.current?.abort('the process stops');
   }
@@ -55,6 +70,7 @@ class IncomingCopy {
   private waitingBytes = 0;
   private wake: () => void = () => undefined;
   private failure: Error | undefined;
+  isOver = false;
   /** Resolves when nothing of it is left to do; it never rejects. */
   readonly ended: Promise<void>;
 
@@ -91,6 +107,7 @@ class IncomingCopy {
     const { storeDir, logger } = this.options;
     let directory: string | undefined;
     try {
+      await this.options.makeWay();
       if (this.failure !== undefined) throw this.failure;
       const generation = beginGeneration(storeDir);
       directory = generation.directory;
@@ -102,17 +119,21 @@ class IncomingCopy {
       logger.warn({ error: message }, 'a copy of the store was not installed');
       if (directory !== undefined) rmSync(directory, { recursive: true, force: true });
       this.call.end({ code: GrpcCode.Aborted, message });
+      this.isOver = true;
     }
   }
 
   private async receive(directory: string): Promise<StoreCopyEnd> {
     const engine = new LmdbEngine(join(directory, 'db'));
     try {
+      await beforeFirstRow.pass();
       const installer = new CopyInstaller(engine, nodeEnvironment, COMMIT_BYTES);
       for (;;) {
         const { chunk, end } = await this.nextPart();
         if (end !== undefined) {
+          await beforeFinish.pass();
           await installer.finish({ ...end, position: { index: end.index, term: end.term } });
+          await afterFinish.pass();
           return end;
         }
         if (chunk.length === 0) throw new CorruptionError('the store copy ended early');
@@ -153,6 +174,7 @@ class IncomingCopy {
       saveIdentity(store, identity);
       store.setApplied(index, term);
       await store.flush();
+      await afterIdentity.pass();
       return snapshot;
     } finally {
       await store.close();
@@ -168,7 +190,9 @@ class IncomingCopy {
         `the store has applied entry ${store.applied.index}: a copy of entry ${snapshot.index} is no use`,
       );
     writeInstalled(directory, snapshot);
+    beforeSwitch.reach();
     writeDurably(join(storeDir, POINTER_FILE), pointerTo(name));
+    afterSwitch.reach();
     const { index, term } = snapshot;
     logger.info({ index, term, generation: name }, 'applied snapshot');
     // The answer is on its way two turns later; should it be lost, raft learns the same when storage comes back.

@@ -1,10 +1,14 @@
 import { CopyOvertakenError, type Store, type StoreCopy } from '../../../libs/mvcc';
+import { failpoint } from '../../../libs/failpoints';
 import type { Logger } from '../../../libs/process';
 import type { StreamCall } from '../../../libs/rpc';
 import { Errors, GrpcCode } from '../../../libs/errors';
 import { encodeStoreCopyPart } from '../../../proto/gen/hexad';
 import { nextTurn } from '../reads/next-turn';
 import type { Identity } from '../state/ids';
+
+const beforeFirstChunk = failpoint('copyOutBeforeFirstChunk');
+const beforeEnd = failpoint('copyOutBeforeEnd');
 
 /** Serves copies of the store to members that are too far behind, a chunk in a turn, as fast as they take them. */
 export class CopyOutServer {
@@ -45,6 +49,7 @@ export class CopyOutServer {
   ): Promise<void> {
     let bytes = 0;
     const began = performance.now();
+    await beforeFirstChunk.pass();
     for (let chunk = await copy.next(); chunk !== undefined && isOpen(); chunk = await copy.next()) {
       bytes += chunk.length;
       if (call.send(encodeStoreCopyPart({ chunk }))) await nextTurn();
@@ -54,6 +59,7 @@ export class CopyOutServer {
     if (end === undefined || !isOpen()) return;
     const { chunks, rows, position } = end;
     const { clusterId } = this.identity;
+    await beforeEnd.pass();
     call.send(encodeStoreCopyPart({ end: { ...position, chunks, rows, clusterId } }));
     call.end();
     const seconds = (performance.now() - began) / 1_000;

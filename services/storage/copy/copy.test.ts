@@ -98,6 +98,7 @@ beforeEach(() => {
     identity: receiver,
     store: target,
     logger,
+    makeWay: () => Promise.resolve(),
     restart: (reason) => restarts.push(reason),
   });
 });

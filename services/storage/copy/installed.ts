@@ -1,10 +1,14 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
+import { failpoint } from '../../../libs/failpoints';
 import { CorruptionError, type Store } from '../../../libs/mvcc';
 import { syncDirectory, writeDurably } from '../../../libs/process';
 import { decodeStoreSnapshot, encodeStoreSnapshot, type StoreSnapshot } from '../../../proto/gen/hexad';
 import type { MemberTable } from '../state/members';
+
+const beforeClear = failpoint('copyInBeforeClearMarker');
+const afterClear = failpoint('copyInAfterClearMarker');
 
 /** Lies in a generation that came from another member, until raft has recorded what it stands for. */
 const MARKER_FILE = 'installed';
@@ -29,8 +33,10 @@ export function readInstalled(generation: string): StoreSnapshot | undefined {
 }
 
 export function clearInstalled(generation: string): void {
+  beforeClear.reach();
   rmSync(join(generation, MARKER_FILE), { force: true });
   syncDirectory(generation);
+  afterClear.reach();
 }
 
 /** What the store stands for. */

@@ -13,7 +13,7 @@ beforeEach(() => {
   jest.useFakeTimers();
   store = { revision: 1, compactRevision: 0, applied: { index: 1, term: 1 } };
   gate = new Gate();
-  feed = new EventsFeed(store as unknown as Store, identity, gate);
+  feed = new EventsFeed({ store: store as unknown as Store, identity, gate });
 });
 afterEach(() => {
   feed.close();

@@ -1,4 +1,4 @@
-import { Errors, UNCATALOGUED_ID } from '../../../libs/errors';
+import { Errors } from '../../../libs/errors';
 import { authoriseRoot } from '../../../libs/rbac';
 import type { BatchCall, BatchPeer } from '../../../libs/rpc';
 import { decodeHashKVRequest, writeHashKVResponse, writeHashResponse } from '../../../proto/gen/etcdserverpb';
@@ -16,7 +16,6 @@ export function maintenanceReads(context: ReadContext): ReadEntry[] {
     [StorageMethod.STORAGE_STATUS, (call, peer) => status(context, call, peer)],
     [StorageMethod.STORAGE_HASH, (call, peer) => hash(context, call, peer)],
     [StorageMethod.STORAGE_HASH_KV, (call, peer) => hashKv(context, call, peer)],
-    [StorageMethod.STORAGE_DEFRAGMENT, (call, peer) => defragment(context, call, peer)],
   ];
 }
 
@@ -82,10 +81,4 @@ function answerLater(
     if (outcome.ok) answer(outcome.value);
     else peer.reply(call.id, mvccError(outcome.error).id);
   });
-}
-
-/** Refused rather than pretended: the file can't be rewritten yet. */
-function defragment({ state }: ReadContext, call: BatchCall, peer: BatchPeer): void {
-  if (refusedRead(call, peer, authoriseRoot(state.auth, call))) return;
-  peer.reply(call.id, UNCATALOGUED_ID, undefined, 'etcdserver: defragmentation is not supported yet');
 }

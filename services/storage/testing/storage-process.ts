@@ -29,6 +29,7 @@ export class StorageProcess {
     private readonly quotaBackendBytes = 0,
     /** Milliseconds; 0: no automatic compaction. */
     private readonly compactionRetention = 0,
+    private readonly autoDisarm = false,
   ) {
     writeFileSync(this.configFile, JSON.stringify(this.config()));
     this.channel = connect({ kind: 'unix', path: join(this.directory, 'storage.sock') }, { maxReceiveBytes: 1 << 26 });
@@ -102,11 +103,13 @@ export class StorageProcess {
       memberId: 'a1',
       clusterId: 'c1',
       rpcEngine: 'grpc-js',
+      eventBus: null,
       addresses: { raft: address('raft'), storage: address('storage') },
       paths: { storeDir: join(directory, 'db') },
       urls: { advertiseClient: ['http://127.0.0.1:2379'] },
       timing: { autoCompactionMode: 'periodic', autoCompactionRetention: compactionRetention },
-      limits: { quotaBackendBytes },
+      limits: { quotaBackendBytes, autoDisarm: this.autoDisarm },
+      internalTls: null,
       telemetry: { enabled: false, stageStamps: true },
       log: { level: 'info', format: 'json' },
     };

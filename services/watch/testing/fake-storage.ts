@@ -27,8 +27,12 @@ export class FakeStorage {
   private readonly history: { revision: number; events: WatchedEventInput[]; previous: (Uint8Array | undefined)[] }[] =
     [];
   private readonly latest = new Map<string, { kv: Uint8Array; revision: number }>();
-  /** Whether each hub wants events, as it said last. */
-  private readonly feeds = new Map<StreamCall, boolean>();
+  /** How each hub wants events, as it said last. */
+  private readonly feeds = new Map<StreamCall, 'stream' | 'bus' | 'none'>();
+  /** What is published on the event bus; undefined: there is none. */
+  onBus: ((message: Uint8Array) => void) | undefined;
+  clusterId = 0n;
+  memberId = 0n;
   private server: RpcServer | undefined;
 
   async start(): Promise<void> {
@@ -85,23 +89,44 @@ export class FakeStorage {
     this.publish(this.revision, []);
   }
 
+  /** What events say of their commit. */
+  committedAtMicros: () => number = () => 0;
+
   private publish(previousRevision: number, revisions: RevisionEventsInput[]): void {
     const { revision: currentRevision, compactRevision } = this;
-    const message = encodeEventBatch({ previousRevision, revisions, currentRevision, compactRevision, raftTerm: 3 });
-    for (const [feed, wantsEvents] of this.feeds) if (wantsEvents || revisions.length === 0) feed.send(message);
+    const committedAtMicros = this.committedAtMicros();
+    const { clusterId, memberId } = this;
+    const message = encodeEventBatch({
+      previousRevision,
+      revisions,
+      currentRevision,
+      compactRevision,
+      raftTerm: 3,
+      committedAtMicros,
+      clusterId,
+      memberId,
+    });
+    for (const [feed, wish] of this.feeds) if (wish === 'stream' || revisions.length === 0) feed.send(message);
+    this.onBus?.(message);
+  }
+
+  get wishes(): ('stream' | 'bus' | 'none')[] {
+    return [...this.feeds.values()];
   }
 
   /** How many hubs want events. */
   get following(): number {
-    return [...this.feeds.values()].filter((wantsEvents) => wantsEvents).length;
+    return this.wishes.filter((wish) => wish !== 'none').length;
   }
 
   private follow(call: StreamCall): void {
     call.onClose(() => this.feeds.delete(call));
     call.onMessage((message) => {
       this.heard += 1;
-      this.feeds.set(call, !decodeEventsRequest(message).idle);
-      call.send(encodeEventBatch({ previousRevision: this.revision, currentRevision: this.revision }));
+      const { idle, bus } = decodeEventsRequest(message);
+      this.feeds.set(call, idle ? 'none' : bus ? 'bus' : 'stream');
+      const { revision: previousRevision, revision: currentRevision, clusterId, memberId } = this;
+      call.send(encodeEventBatch({ previousRevision, currentRevision, clusterId, memberId }));
       this.onWish();
     });
   }

@@ -6,6 +6,7 @@ import {
   type HubCreateInput,
   type HubDelivery,
   type HubRequestInput,
+  type HubStatus,
   WATCH_HUB_PATHS,
 } from '../../../proto/gen/hexad';
 import { decodeEvent } from '../../../proto/gen/mvccpb';
@@ -13,6 +14,7 @@ import { decodeEvent } from '../../../proto/gen/mvccpb';
 /** What a proxy does with a hub, and everything it got. */
 export class HubClient {
   readonly deliveries: HubDelivery[] = [];
+  readonly statuses: HubStatus[] = [];
   private readonly channel: Channel;
   readonly stream: ClientStream;
   closed = false;
@@ -22,7 +24,9 @@ export class HubClient {
     this.channel = connect(address);
     this.stream = this.channel.stream(WATCH_HUB_PATHS.Watch);
     this.stream.onMessage((message) => {
-      for (const delivery of decodeHubReplyBatch(message).deliveries) {
+      const { deliveries, status } = decodeHubReplyBatch(message);
+      if (status !== undefined) this.statuses.push(status);
+      for (const delivery of deliveries) {
         delivery.targets.push(...decodeHubTargets(delivery.targetSet).targets);
         this.deliveries.push(delivery);
       }

@@ -27,6 +27,7 @@
 
 #define FDS 65536
 #define MAGIC 0x4c4e524au /* "JRNL" */
+#define END 0x21444e45u   /* "END!" */
 #define BOOT_ID "/proc/sys/kernel/random/boot_id"
 
 enum kind { OPENED = 1, CREATED, WRITE, ZEROS, RANGE_SYNCED, SYNC_BEGAN, SYNC_ENDED, TRUNCATED, RENAMED, UNLINKED, MADE_DIR, REMOVED_DIR };
@@ -38,6 +39,12 @@ struct record {
   uint64_t offset; /* of a write; the new size of a truncated file; the number of a sync */
   uint32_t length; /* of what was written or is durable */
   uint32_t payload; /* bytes that follow: a path, two paths with a NUL between them, or data */
+};
+
+/* Ends every record: a process that is killed leaves a part of one, and others go on writing behind it. */
+struct record_end {
+  uint32_t magic;
+  uint32_t payload;
 };
 
 struct control {
@@ -115,7 +122,7 @@ static int below_root(const char *path) {
 static void note(enum kind kind, uint64_t inode, uint64_t offset, uint32_t length, const struct iovec *parts, int count) {
   if (journal < 0) return;
   int saved = errno;
-  struct iovec all[66];
+  struct iovec all[67];
   struct record record = {MAGIC, kind, inode, offset, length, 0};
   if (count > 64) abort();
   all[0].iov_base = &record;
@@ -124,9 +131,12 @@ static void note(enum kind kind, uint64_t inode, uint64_t offset, uint32_t lengt
     all[i + 1] = parts[i];
     record.payload += parts[i].iov_len;
   }
-  ssize_t wanted = sizeof record + record.payload;
+  struct record_end end = {END, record.payload};
+  all[count + 1].iov_base = &end;
+  all[count + 1].iov_len = sizeof end;
+  ssize_t wanted = sizeof record + record.payload + sizeof end;
   /* A journal that has gaps would blame the product. */
-  if (real.writev(journal, all, count + 1) != wanted) abort();
+  if (real.writev(journal, all, count + 2) != wanted) abort();
   errno = saved;
 }
 

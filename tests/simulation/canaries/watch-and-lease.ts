@@ -11,7 +11,7 @@ interface CoreInsides {
 }
 
 interface SessionInsides {
-  createRequest(watcher: { nextRevision: number; created: boolean }): object;
+  createRequest(registration: { readonly watcher: { nextRevision: number; created: boolean } }): object;
 }
 
 export const WATCH_AND_LEASE_CANARIES: Readonly<Record<string, Canary>> = {
@@ -41,11 +41,10 @@ export const WATCH_AND_LEASE_CANARIES: Readonly<Record<string, Canary>> = {
           HubSession.prototype as unknown as SessionInsides,
           'createRequest',
           (make) =>
-            function (this: SessionInsides, watcher) {
-              return make.call(
-                this,
-                watcher.nextRevision > 2 ? { ...watcher, nextRevision: watcher.nextRevision - 1 } : watcher,
-              );
+            function (this: SessionInsides, registration) {
+              const { watcher } = registration;
+              const early = { ...watcher, nextRevision: watcher.nextRevision - 1 };
+              return make.call(this, watcher.nextRevision > 2 ? { ...registration, watcher: early } : registration);
             },
         ),
     },

@@ -1,3 +1,4 @@
+import { ownMember } from '../../../libs/attachment';
 import type { ProcessConfig } from '../../../libs/config';
 import { Errors } from '../../../libs/errors';
 import { requestTimeoutMs } from '../../../libs/limits';
@@ -8,6 +9,7 @@ import { openLinks } from '../../../services/proxy/links';
 import { MemberView } from '../../../services/proxy/member-view';
 import { ReadPipeline } from '../../../services/proxy/reads';
 import { HubClient } from '../../../services/proxy/watch/hub-client';
+import { HubLinks } from '../../../services/proxy/watch/hub-links';
 import { WritePipeline } from '../../../services/proxy/writes';
 import type { SimProcess } from '../world/process';
 
@@ -42,7 +44,12 @@ export class Edge {
     });
     this.reads = new ReadPipeline({ timeoutMs, now, afterArrivals, firstContext: random.below(2 ** 31) });
     this.hub = new HubClient({ afterArrivals });
-    openLinks(config, { view: this.view, writes: this.writes, reads: this.reads, hub: this.hub });
+    const silent = { info: () => undefined, warn: () => undefined };
+    const attachment = ownMember(config, silent);
+    openLinks(config, { view: this.view, writes: this.writes, reads: this.reads, attachment });
+    const { rpcEngine: engine, addresses } = config;
+    const { clusterId } = ids;
+    new HubLinks({ hub: this.hub, engine, own: addresses.watch, hubs: null, clusterId, messenger: undefined });
     this.leases = new BatchClient({
       channel: connect(parseAddress(config.addresses.lease)),
       path: LEASE_PATHS.Calls,

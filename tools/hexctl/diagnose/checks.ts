@@ -292,7 +292,7 @@ const CHECKS: readonly Check[] = [
     ];
   },
   function watchLag(top) {
-    const lag = sumOf(top, 'hexad_watch_lag_revisions');
+    const lag = sumOf(top, 'hexad_watch_hub_lag_revisions');
     const slow = sumOf(top, 'etcd_debugging_mvcc_slow_watcher_total');
     if (lag < Bounds.watchLagRevisions && slow === 0) return [];
     const evidence = `${slow} watchers are behind; the hub is ${lag} revisions behind storage`;

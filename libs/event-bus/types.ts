@@ -1,0 +1,28 @@
+/**
+ * How event batches get from a storage to its hubs. A bus may lose, repeat, reorder or die: every batch names its own and the
+ * previous revision, so that a hub notices and reads what it missed from storage's history.
+ */
+export interface EventPublisher {
+  /** Whether somebody gets events through this bus; while nobody does, none need be made. */
+  readonly isWanted: boolean;
+  /** Never blocks and never fails: what can't be carried is lost. The bytes must not change afterwards. */
+  publish(message: Uint8Array): void;
+}
+
+/** A hub's end of the bus. */
+export interface EventSource {
+  /** The hub wants events now, or does not any more: `wantsEvents` of the source's options says which. */
+  wishChanged(): void;
+  close(): void;
+}
+
+/** Subjects and bytes, whatever carries them. */
+export interface Messenger {
+  /** False while messages are certain to be lost. */
+  readonly isConnected: boolean;
+  /** False: not sent (no connection, too large, or too much waits). */
+  publish(subject: string, message: Uint8Array): boolean;
+  /** Returns what ends it. Survives reconnections. */
+  subscribe(subject: string, onMessage: (message: Uint8Array) => void): () => void;
+  close(): Promise<void>;
+}
