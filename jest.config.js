@@ -20,6 +20,7 @@ module.exports = {
     { ...base, displayName: 'system', testMatch: ['<rootDir>/tests/system/**/*.test.ts'] },
     { ...base, displayName: 'linearizability', testMatch: ['<rootDir>/tests/linearizability/**/*.test.ts'] },
     { ...base, displayName: 'faults', testMatch: ['<rootDir>/tests/faults/*.test.ts'] },
-    { ...base, displayName: 'compose', testMatch: ['<rootDir>/tests/compose/**/*.test.ts'] },
+    { ...base, displayName: 'compose', testMatch: ['<rootDir>/tests/compose/*.test.ts'] },
+    { ...base, displayName: 'compose-nightly', testMatch: ['<rootDir>/tests/compose/nightly/*.test.ts'] },
   ],
 };

@@ -23,5 +23,8 @@ faults --members 5 --minutes 30
 faults --failpoints all
 faults --power-cuts 1000
 faults --power-cuts 300 --members 3
+compose() { npx jest --selectProjects compose-nightly --runInBand --forceExit "$@" 2>&1; }
+run compose
+sh tests/compose/prepare.sh stop
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ]

@@ -212,7 +212,7 @@ function initialMembers(v: Values, name: string, advertisePeer: readonly string[
   const missing = own.peerUrls.filter((url) => !advertisePeer.includes(url));
   if (missing.length > 0) {
     throw new ConfigError(
-      `--initial-cluster has ${name}=${missing.join(',')} but missing from --initial-advertise-peer-urls=${advertisePeer.join(',')}`,
+      `--initial-cluster has ${name}=${missing.join(',')} but missing from --initial-advertise-peer-urls=${advertisePeer.join(',')}: is --name ${name} that of another member?`,
     );
   }
   const all = members.flatMap((member) => member.peerUrls);

@@ -144,6 +144,8 @@ export const Errors = {
     Internal,
     'grpc: failed to unmarshal the received message: proto: cannot parse invalid wire-format data',
   ),
+  // Between storage and proxy only: the answer is to be asked for in parts.
+  LargeAnswer: definite(78, ResourceExhausted, 'etcdserver: the response is too large'),
 } as const satisfies Readonly<Record<string, CatalogueError>>;
 
 export type ErrorName = keyof typeof Errors;

@@ -121,7 +121,7 @@ export class NatsMessenger implements Messenger {
     for await (const { type, data } of connection.status()) {
       if (type === 'disconnect') this.lost();
       else if (type === 'reconnect') this.regained(connection);
-      else if (type === 'error') this.log.warn({ error: String(data) }, 'the event bus refuses something');
+      else if (type === 'error') this.log.warn({ error: data }, 'the event bus refuses something');
     }
   }
 

@@ -143,7 +143,9 @@ export class LatestRows {
 
   /** Drops the rows that came first among those that the engine has. */
   private evict(): void {
-    for (let steps = 0; this.rowsBytes > this.limits.cacheBytes && steps < EVICT_STEPS_MAX; steps++) {
+    // To look at a row twice in one go is of no use: none may go while all wait to be written.
+    const stepsMax = Math.min(EVICT_STEPS_MAX, this.rows.size);
+    for (let steps = 0; this.rowsBytes > this.limits.cacheBytes && steps < stepsMax; steps++) {
       const { value, done } = this.evicting.next();
       if (done) {
         this.evicting = this.rows.entries();

@@ -6,6 +6,7 @@ import type { Engine } from './engine';
 import { assert, type Environment } from './environment';
 import { writeGeneration } from './flush';
 import { hashKv } from './hash-kv';
+import { TwoPassAnswer } from './large-answer';
 import type { LatestLimits } from './latest-rows';
 import { encodeRangeResponse, failed, findRange, findRangeSliced, type RangeFound } from './range';
 import type { Version } from './record';
@@ -18,6 +19,7 @@ import type {
   DeleteRangeResult,
   HashKvResult,
   HistorySlice,
+  LargeAnswer,
   Outcome,
   Position,
   PutRequest,
@@ -124,11 +126,17 @@ class MvccStore implements Store {
     query: RangeQuery,
     header: Uint8Array,
     pause: () => Promise<void>,
+    bytesMax?: number,
   ): Outcome<Uint8Array> | Promise<Outcome<Uint8Array>> {
     const encode = (found: Outcome<RangeFound>): Outcome<Uint8Array> =>
       found.ok ? { ok: true, value: encodeRangeResponse(found.value, query.keysOnly, header) } : found;
-    const found = findRangeSliced(this.versions, query, pause);
+    const found = findRangeSliced(this.versions, query, pause, bytesMax);
     return 'ok' in found ? encode(found) : found.then(encode);
+  }
+
+  largeAnswer(query: RangeQuery, header: Uint8Array): LargeAnswer {
+    const revision = query.revision > 0 ? Number(query.revision) : this.revision;
+    return new TwoPassAnswer(this.versions, query, revision, header);
   }
 
   latest(key: Uint8Array): StoredVersion | undefined {

@@ -2,6 +2,8 @@ import { compareBytes, concatBytes } from './bytes';
 import type { Version } from './record';
 import type { Versions } from './versions';
 
+/** A step ends early when it has found so much. */
+const STEP_BYTES = 1024 * 1024;
 const AFTER = Uint8Array.of(0);
 
 /** The first key after another. */
@@ -17,6 +19,8 @@ export class RangeScan {
   readonly found: Version[] = [];
   /** Live keys seen so far, whether or not they were kept in `found`. */
   count = 0;
+  /** Bytes of what was found, values too. */
+  bytes = 0;
   /** There is nothing more in the range. */
   isAtEnd: boolean;
 
@@ -45,15 +49,16 @@ export class RangeScan {
     const rows = this.versions.scan(this.start, this.end);
     const isCurrent = this.revision === current;
     let left = rowsMax;
+    const bytesMax = rowsMax === Number.POSITIVE_INFINITY ? rowsMax : this.bytes + STEP_BYTES;
     try {
       while (rows.next()) {
         if (isCurrent) {
-          if (!rows.isDelete() && this.count++ < this.fetch) this.found.push(rows.version());
+          if (!rows.isDelete() && this.count++ < this.fetch) this.keep(rows.version());
         } else {
           const version = this.versions.resolve(rows.version(), this.revision);
-          if (version !== undefined && this.count++ < this.fetch) this.found.push(version);
+          if (version !== undefined && this.count++ < this.fetch) this.keep(version);
         }
-        if (--left > 0 && !(onlyFetch && this.found.length >= this.fetch)) continue;
+        if (--left > 0 && this.bytes < bytesMax && !(onlyFetch && this.found.length >= this.fetch)) continue;
         this.start = keyAfter(rows.key());
         return;
       }
@@ -61,5 +66,10 @@ export class RangeScan {
     } finally {
       rows.close();
     }
+  }
+
+  private keep(version: Version): void {
+    this.found.push(version);
+    this.bytes += version.kv.length;
   }
 }

@@ -69,6 +69,11 @@ class RangeJob {
     this.count = this.start && versions.pageCounts.get(this.start, this.end, revision);
   }
 
+  /** So much of the answer has been found that it should be streamed, and can be. */
+  exceeds(bytesMax: number): boolean {
+    return this.scan.bytes > bytesMax && this.query.sortTarget === SortTarget.Key && !isSorted(this.query);
+  }
+
   /** Does some work; true when nothing is left to do. */
   step(rowsMax: number, current: number): boolean {
     const { scan, keyCount } = this;
@@ -124,7 +129,7 @@ function isSorted({ sortOrder, sortTarget }: RangeQuery): boolean {
   return sortOrder === SortOrder.Descend || (sortOrder === SortOrder.Ascend && sortTarget !== SortTarget.Key);
 }
 
-function limitOf({ limit }: RangeQuery): number {
+export function limitOf({ limit }: RangeQuery): number {
   return limit > 0 ? Number(limit) : Number.POSITIVE_INFINITY;
 }
 
@@ -149,19 +154,28 @@ export function findRangeSliced(
   versions: Versions,
   query: RangeQuery,
   pause: () => Promise<void>,
+  bytesMax = Number.POSITIVE_INFINITY,
 ): Outcome<RangeFound> | Promise<Outcome<RangeFound>> {
   if (query.rangeEnd.length === 0) return findOne(versions, query, versions.revision, true);
   const job = startRange(versions, query, versions.revision);
   if (!job.ok) return job;
   const isDone = job.value.step(SLICE_ROWS, versions.revision);
-  return isDone ? { ok: true, value: job.value.finishPage() } : goOn(versions, job.value, pause);
+  if (job.value.exceeds(bytesMax)) return failed('too-large');
+  return isDone ? { ok: true, value: job.value.finishPage() } : goOn(versions, job.value, pause, bytesMax);
 }
 
-async function goOn(versions: Versions, job: RangeJob, pause: () => Promise<void>): Promise<Outcome<RangeFound>> {
+async function goOn(
+  versions: Versions,
+  job: RangeJob,
+  pause: () => Promise<void>,
+  bytesMax: number,
+): Promise<Outcome<RangeFound>> {
   for (;;) {
     await pause();
     if (job.revision < versions.compactRevision) return failed('compacted');
-    if (job.step(SLICE_ROWS, versions.revision)) return { ok: true, value: job.finishPage() };
+    const isDone = job.step(SLICE_ROWS, versions.revision);
+    if (job.exceeds(bytesMax)) return failed('too-large');
+    if (isDone) return { ok: true, value: job.finishPage() };
   }
 }
 
@@ -179,7 +193,7 @@ function findOne(versions: Versions, query: RangeQuery, current: number, isTrans
 
 const NOTHING: RangeFound = { versions: [], more: false, count: 0 };
 
-function isFiltered(query: RangeQuery): boolean {
+export function isFiltered(query: RangeQuery): boolean {
   // `!=`, since 0n and 0 both mean none.
   return (
     query.minModRevision != 0 ||
@@ -189,7 +203,7 @@ function isFiltered(query: RangeQuery): boolean {
   );
 }
 
-function passes(query: RangeQuery, { modRevision, createRevision }: Version): boolean {
+export function passes(query: RangeQuery, { modRevision, createRevision }: Version): boolean {
   if (query.maxModRevision != 0 && modRevision > query.maxModRevision) return false;
   if (query.minModRevision != 0 && modRevision < query.minModRevision) return false;
   if (query.maxCreateRevision != 0 && createRevision > query.maxCreateRevision) return false;
@@ -215,10 +229,10 @@ export function withoutValue({ key, createRevision, modRevision, version, lease 
 }
 
 const responses = new Slab();
-const TAG_HEADER = 0x0a;
-const TAG_KVS = 0x12;
-const TAG_MORE = 0x18;
-const TAG_COUNT = 0x20;
+export const TAG_HEADER = 0x0a;
+export const TAG_KVS = 0x12;
+export const TAG_MORE = 0x18;
+export const TAG_COUNT = 0x20;
 
 /** The encoded etcdserverpb.RangeResponse; every stored KeyValue is copied as it is. */
 export function encodeRangeResponse(found: RangeFound, keysOnly: boolean, header: Uint8Array): Uint8Array {

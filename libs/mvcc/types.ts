@@ -128,7 +128,9 @@ export type MvccError =
   | 'value-provided'
   | 'lease-provided'
   | 'too-many-ops'
-  | 'duplicate-key';
+  | 'duplicate-key'
+  /** The answer is larger than it may be: see `Store.largeAnswer`. */
+  | 'too-large';
 
 export type Outcome<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: MvccError };
 
@@ -227,6 +229,18 @@ export interface HashKvResult {
   readonly hashRevision: number;
 }
 
+/** An answer that is made while it is sent. First `measure` until it says true, then `next` until it gives undefined. */
+export interface LargeAnswer {
+  /** The bytes of the whole answer, once it is measured. */
+  readonly bytes: number;
+  /** A compaction has passed the revision: what is still to come can't be read. To be asked before each call. */
+  readonly isCompacted: boolean;
+  /** Reads about `rowsMax` rows more; true: it is measured. */
+  measure(rowsMax: number): boolean;
+  /** The next part, of about `bytesMax` bytes. */
+  next(bytesMax: number): Uint8Array | undefined;
+}
+
 export interface CopiedSlice {
   /** The last key of the slice; undefined: the table has no more rows. */
   readonly last: Uint8Array | undefined;
@@ -283,13 +297,17 @@ export interface Store {
   rangeEncoded(query: RangeQuery, header: Uint8Array): Outcome<Uint8Array>;
   /**
    * The same, at once if the range has few keys, else in slices between which `pause` lets others go on; the answer is of
-   * the revision at the call, or compacted if a compaction passes that.
+   * the revision at the call, or compacted if a compaction passes that. One in key order of more than `bytesMax` bytes is
+   * given up as too large.
    */
   rangeSliced(
     query: RangeQuery,
     header: Uint8Array,
     pause: () => Promise<void>,
+    bytesMax?: number,
   ): Outcome<Uint8Array> | Promise<Outcome<Uint8Array>>;
+  /** The answer to a range in key order at the query's revision, which must be one that can be read, in parts. */
+  largeAnswer(query: RangeQuery, header: Uint8Array): LargeAnswer;
   /** The newest version of a key, undefined when there is none or it is deleted. */
   latest(key: Uint8Array): StoredVersion | undefined;
   /** The version of a key that was live at `revision`. Callers keep `revision` ≥ compactRevision. */

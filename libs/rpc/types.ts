@@ -50,6 +50,23 @@ export interface UnaryCall extends ServerCall {
   /** Answers with OK. Exactly one of `reply` and `fail` counts; after a cancellation both do nothing. */
   reply(response: Uint8Array, trailers?: Metadata): void;
   fail(error: RpcError, trailers?: Metadata): void;
+  /**
+   * Answers with OK and a message of exactly `bytes` bytes that is handed over in parts. Undefined when the call is over.
+   * Where it is missing an answer is given as a whole.
+   */
+  beginReply?(bytes: number): ReplyParts | undefined;
+}
+
+/** An answer that is handed over in parts. */
+export interface ReplyParts {
+  /** Queues the next part; false when more than `highWaterBytes` wait (it is queued all the same). The last one ends the call. */
+  write(part: Uint8Array): boolean;
+  /** Runs when there is room again after a `write` that returned false. */
+  onDrain(callback: () => void): void;
+  /** Runs when the client has gone, or the deadline has passed, before all was sent. */
+  onBroken(callback: () => void): void;
+  /** The rest can't be had: the client sees a stream that was reset. */
+  abort(): void;
 }
 
 /** A call with a stream in at least one direction. Callbacks are set synchronously by the handler. */

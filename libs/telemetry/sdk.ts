@@ -20,6 +20,8 @@ import { FinishedSpans } from './finished-spans';
 import type { TraceContext } from './trace-context';
 import type { Attributes, Span, Tracing } from './types';
 
+const SHUTDOWN_MS = 1_000;
+
 const EXPORT_DELAY_MS = 500;
 
 /** Tracing that exports by OTLP: over HTTP when OTEL_EXPORTER_OTLP_PROTOCOL says so, else over gRPC. */
@@ -62,10 +64,7 @@ export function startSdk(config: ProcessConfig): Tracing {
       return wrap(begin(name, OtelSpanKind.INTERNAL, contextOf(parent), attributes, startedAt));
     },
     emit: (spans) => finished.add(spans),
-    shutdown: async () => {
-      await finished.flush();
-      await sdk.shutdown();
-    },
+    shutdown: () => withinTime(finished.flush().then(() => sdk.shutdown())),
   };
 }
 
@@ -108,4 +107,12 @@ function wrap(span: OtelSpan): Span {
       span.end();
     },
   };
+}
+
+/** A collector that is away must not hold up the end of a process: what it has not taken by then is lost. */
+function withinTime(shutdown: Promise<void>): Promise<void> {
+  const late = new Promise<void>((resolve) => {
+    setTimeout(resolve, SHUTDOWN_MS).unref();
+  });
+  return Promise.race([shutdown.catch(() => undefined), late]);
 }

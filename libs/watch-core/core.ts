@@ -1,4 +1,4 @@
-import { WatchReasons } from '../errors';
+import { Errors, WatchReasons } from '../errors';
 import { failpoint } from '../failpoints';
 import { parseKeyRange } from '../interval-tree';
 import { CatchUp } from './catch-up';
@@ -105,7 +105,9 @@ export class WatchCore {
     if (range === undefined) this.refuse(owner, create.watchId, WatchReasons.EmptyRange);
     else if (owner.watchers.has(create.watchId)) this.refuse(owner, create.watchId, WatchReasons.DuplicateId);
     else if (create.startRevision < 0) this.refuse(owner, create.watchId, WatchReasons.Compacted);
-    else {
+    else if (this.state.watchers >= this.state.limits.watchersMax) {
+      this.refuse(owner, create.watchId, Errors.TooManyRequests.message);
+    } else {
       const group = this.state.groupFor(range, create);
       const watcher: Watcher = {
         session,

@@ -96,6 +96,8 @@ export interface HistoryRequest {
 }
 
 export interface WatchLimits {
+  /** Beyond it watchers are refused. */
+  readonly watchersMax: number;
   /** Bytes of recent events kept for watchers that start in the near past. */
   readonly windowBytesMax: number;
   /** Live batches kept while a gap before them is being filled. */
@@ -112,6 +114,7 @@ export interface WatchLimits {
 }
 
 export const DEFAULT_WATCH_LIMITS: WatchLimits = {
+  watchersMax: Number.MAX_SAFE_INTEGER,
   windowBytesMax: 64 * 1024 * 1024,
   pendingBytesMax: 32 * 1024 * 1024,
   deliveryBytesSoft: 256 * 1024,

@@ -3,6 +3,7 @@ import { DEFAULT_WATCH_LIMITS, type WatchLimits } from '.';
 import { HubSimulation, type Stream } from './testing/hub-simulation';
 
 const SMALL: WatchLimits = {
+  watchersMax: Number.MAX_SAFE_INTEGER,
   windowBytesMax: 4_000,
   pendingBytesMax: 500,
   deliveryBytesSoft: 200,
@@ -41,7 +42,9 @@ const action = fc.oneof(
   { weight: 2, arbitrary: fc.constant({ do: 'heartbeat' as const }) },
   { weight: 4, arbitrary: watcher.map((spec) => ({ do: 'create' as const, spec })) },
   { weight: 4, arbitrary: fc.constant({ do: 'status' as const }) },
+  { weight: 1, arbitrary: fc.integer({ min: 1, max: 9 }).map((behind) => ({ do: 'statusBehind' as const, behind })) },
   { weight: 1, arbitrary: fc.constant({ do: 'failStatus' as const }) },
+  { weight: 1, arbitrary: fc.nat(1).map((connection) => ({ do: 'disconnect' as const, connection })) },
   {
     weight: 4,
     arbitrary: fc
@@ -99,6 +102,8 @@ function run(sim: HubSimulation, step: Action, watchId: number): void {
   else if (step.do === 'heartbeat') sim.heartbeat();
   else if (step.do === 'create') createWatcher(sim, step.spec, watchId);
   else if (step.do === 'status') sim.answerStatus();
+  else if (step.do === 'statusBehind') sim.answerStatus(step.behind);
+  else if (step.do === 'disconnect') sim.disconnect(step.connection);
   else if (step.do === 'failStatus') sim.failStatus();
   else if (step.do === 'read') sim.serveRead(step.size, step.pick);
   else if (step.do === 'failRead') sim.failRead(step.pick);
@@ -150,7 +155,7 @@ describe('the watch hub', () => {
     ['without prev_kv in the live feed', false],
     ['with prev_kv in the live feed', true],
   ])(
-    'gives every watcher exactly the filtered history, whatever is lost, late or paused (%s)',
+    'gives every watcher exactly the filtered history, whatever is lost, late, paused or cut off (%s)',
     (_name, livePrevious) => {
       fc.assert(
         fc.property(fc.array(action, { minLength: 10, maxLength: 120 }), (steps) => {

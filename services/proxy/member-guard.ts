@@ -2,7 +2,7 @@ import type { Attachment } from '../../libs/attachment';
 import type { MemberView } from './member-view';
 
 export interface MemberGuardOptions {
-  readonly attachment: Attachment;
+  readonly attachment: Pick<Attachment, 'moveOn'>;
   readonly view: Pick<MemberView, 'leaderLostAt'>;
   /** Raft and storage are there. */
   readonly areUp: () => boolean;

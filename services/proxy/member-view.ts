@@ -1,3 +1,4 @@
+import { entryFormatAt, type Release, RELEASE } from '../../libs/limits';
 import {
   decodeFeedBatch,
   decodeRaftStatus,
@@ -38,6 +39,8 @@ export class MemberView {
   authEnabled = false;
   authRevision = 0;
   clusterVersion = '';
+  /** The format of entries that all members understand. */
+  entryFormat = 0;
   /** At least this revision has been applied here. */
   revision = 0;
   feedAppliedIndex = 0;
@@ -52,6 +55,7 @@ export class MemberView {
     ids: { readonly clusterId: bigint; readonly memberId: bigint },
     private readonly events: MemberViewEvents,
     private readonly now: () => number,
+    private readonly ownRelease: Release = RELEASE,
   ) {
     this.clusterId = ids.clusterId;
     this.memberId = ids.memberId;
@@ -108,7 +112,10 @@ export class MemberView {
     const startsSnapshot = batch.snapshot && !this.snapshotUnderWay;
     this.snapshotUnderWay = batch.snapshot && !batch.snapshotEnd;
     if (startsSnapshot) this.members.clear();
-    if (batch.clusterVersion !== '') this.clusterVersion = batch.clusterVersion;
+    if (batch.clusterVersion !== '') {
+      this.clusterVersion = batch.clusterVersion;
+      this.entryFormat = entryFormatAt(this.clusterVersion, this.ownRelease);
+    }
     if (batch.revision > this.revision) this.revision = batch.revision;
     for (const member of batch.members) this.applyMember(member);
     if (batch.alarmsChanged || startsSnapshot) this.alarms = batch.alarms;

@@ -9,6 +9,7 @@ const proposal = fc.record({
   user: fc.string({ maxLength: 300, unit: 'grapheme' }).map((text) => new TextEncoder().encode(text)),
   authRevision: fc.nat(),
   body: bytes(2_000),
+  format: fc.constantFrom(0, 0, 1, 127),
   trace: fc.constantFrom(new Uint8Array(0), new Uint8Array(25).fill(7)),
 });
 
@@ -27,11 +28,12 @@ test('a batch written by hand is the message the generated code reads', () => {
           return;
         }
         const entry = decodeEntry(one.entry);
-        expect([entry.origin, entry.sequence, entry.kind, entry.authRevision]).toEqual([
+        expect([entry.origin, entry.sequence, entry.kind, entry.authRevision, entry.format]).toEqual([
           origin,
           wanted.sequence,
           wanted.kind,
           wanted.authRevision,
+          wanted.format,
         ]);
         expect(Buffer.compare(entry.body, wanted.body)).toBe(0);
         expect(Buffer.compare(entry.trace, wanted.trace)).toBe(0);

@@ -15,6 +15,8 @@ export interface EncodableProposal {
   readonly user: Uint8Array;
   readonly authRevision: number;
   readonly body: Uint8Array;
+  /** Of the entry, see libs/limits `Release`; below 128. */
+  readonly format: number;
   /** Empty when not sampled. */
   readonly trace: Uint8Array;
 }
@@ -61,6 +63,7 @@ export class ProposalEncoder {
     if (proposal.authRevision > 0) size += 1 + varintSize(proposal.authRevision);
     if (body.length > 0) size += 1 + varintSize(body.length) + body.length;
     if (trace.length > 0) size += 1 + varintSize(trace.length) + trace.length;
+    if (proposal.format > 0) size += 2;
     return size;
   }
 
@@ -116,7 +119,11 @@ export class ProposalEncoder {
       at = writeVarint(target, at + 1, proposal.authRevision);
     }
     at = writeBytes(target, at, 0x32, proposal.body);
-    return writeBytes(target, at, 0x3a, proposal.trace);
+    at = writeBytes(target, at, 0x3a, proposal.trace);
+    if (proposal.format === 0) return at;
+    target[at] = 0x48;
+    target[at + 1] = proposal.format;
+    return at + 2;
   }
 }
 

@@ -13,6 +13,7 @@ import { type Answer, noBytes } from './answer';
 import type { Recorder } from './attribution/recorder';
 import type { Progress } from './attribution/timed-request';
 import type { Identity } from './identity';
+import type { LargeRead } from './large-range';
 import { Limits } from './limits';
 
 class PendingRead implements BatchCall, Progress {
@@ -65,6 +66,8 @@ export interface ReadPipelineOptions {
   readonly pendingMax?: number;
   /** Undefined: no stage stamps. */
   readonly recorder?: Pick<Recorder, 'read'> | undefined;
+  /** Takes over a range whose answer is too large for a reply. */
+  readonly onLarge?: (read: LargeRead) => void;
 }
 
 type Send = (message: Uint8Array) => void;
@@ -299,6 +302,9 @@ export class ReadPipeline {
     if (reply.error === 0 && reply.errorDetail === '') {
       if (read.method === StorageMethod.STORAGE_RANGE) this.lastResponse = reply.payload;
       read.answer.reply(reply.payload, this.timing(read, reply, sentAt, now));
+    } else if (reply.error === Errors.LargeAnswer.id && this.options.onLarge !== undefined) {
+      const { answer, user, authRevision } = read;
+      this.options.onLarge({ answer, user, authRevision, largeRange: reply.payload.slice() });
     } else read.answer.fail(replyError(reply));
   }
 

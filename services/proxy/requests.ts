@@ -1,5 +1,5 @@
 import { Errors, GrpcCode, type RpcError } from '../../libs/errors';
-import type { CancelListener, Metadata, StreamCall, UnaryCall } from '../../libs/rpc';
+import type { CancelListener, Metadata, ReplyParts, StreamCall, UnaryCall } from '../../libs/rpc';
 import { type Answer, noBytes } from './answer';
 import { type Identity, NOBODY } from './identity';
 import type { Admission, Share } from './admission';
@@ -74,6 +74,19 @@ export class UnaryRequest implements Answer, Traced, CancelListener, TimedReques
     this.stats.sent++;
     const timing = this.ended(GrpcCode.OK, undefined);
     this.call.reply(response, trailers === undefined ? timing : trailers);
+  }
+
+  /** Answers with a message that is handed over in parts; undefined: its engine can't, or the call is over. */
+  beginReply(bytes: number): ReplyParts | undefined {
+    if (this.isOver) return undefined;
+    const parts = this.call.beginReply?.(bytes);
+    if (parts !== undefined) this.stats.sent++;
+    return parts;
+  }
+
+  /** All parts of the answer have been handed over, or it broke off. */
+  endReply(error?: RpcError): void {
+    this.ended(error?.code ?? GrpcCode.OK, error);
   }
 
   fail(error: RpcError, trailers?: Metadata): void {

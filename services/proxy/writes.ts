@@ -37,6 +37,7 @@ class PendingWrite implements EncodableProposal, Progress {
     readonly body: Uint8Array,
     readonly deadline: number,
     private readonly timeoutMs: number,
+    readonly format: number,
   ) {
     this.trace = answer.trace ?? noBytes;
     if (answer.timed !== undefined) answer.timed.progress = this;
@@ -64,6 +65,8 @@ export interface WritePipelineOptions {
   readonly term: () => number;
   /** Undefined: no stage stamps. */
   readonly recorder?: Pick<Recorder, 'resultsBegin' | 'result' | 'resultsEnd'> | undefined;
+  /** The format of entries that all members understand; default: the first. */
+  readonly entryFormat?: () => number;
   readonly pendingMax?: number;
   readonly pendingBytesMax?: number;
 }
@@ -90,6 +93,7 @@ export class WritePipeline implements ResultSink {
   lastResponse: Uint8Array | undefined;
 
   private readonly encoder: ProposalEncoder;
+  private readonly entryFormat: () => number;
   /** By sequence, hence in order of arrival and of deadline. */
   private readonly pending = new Map<number, PendingWrite>();
   private queue: PendingWrite[] = [];
@@ -103,6 +107,7 @@ export class WritePipeline implements ResultSink {
 
   constructor(private readonly options: WritePipelineOptions) {
     this.encoder = new ProposalEncoder(options.origin);
+    this.entryFormat = options.entryFormat ?? (() => 0);
     this.pendingMax = options.pendingMax ?? Limits.pendingWritesMax;
     this.pendingBytesMax = options.pendingBytesMax ?? PROPOSALS_IN_FLIGHT_BYTES_MAX;
   }
@@ -121,7 +126,8 @@ export class WritePipeline implements ResultSink {
     const { now, timeoutMs } = this.options;
     const { userBytes, authRevision } = identity;
     const deadline = now() + timeoutMs;
-    this.admit(new PendingWrite(sequence, answer, kind, userBytes, authRevision, body, deadline, timeoutMs));
+    const format = this.entryFormat();
+    this.admit(new PendingWrite(sequence, answer, kind, userBytes, authRevision, body, deadline, timeoutMs, format));
   }
 
   /** Proposes a hexad.ConfChange; `make` gets the request id that the change must carry. */
@@ -131,7 +137,7 @@ export class WritePipeline implements ResultSink {
     const body = make(origin, sequence);
     const { userBytes, authRevision } = identity;
     const deadline = now() + timeoutMs;
-    this.admit(new PendingWrite(sequence, answer, CONF_CHANGE, userBytes, authRevision, body, deadline, timeoutMs));
+    this.admit(new PendingWrite(sequence, answer, CONF_CHANGE, userBytes, authRevision, body, deadline, timeoutMs, 0));
   }
 
   /** Raft listens. */

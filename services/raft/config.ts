@@ -1,5 +1,5 @@
 import type { ProcessConfig } from '../../libs/config';
-import { PROPOSALS_HELD_MAX } from '../../libs/limits';
+import { PROPOSALS_HELD_MAX, RELEASE } from '../../libs/limits';
 import type { NodeId } from '../../libs/raft';
 
 export interface PeerMember {
@@ -9,6 +9,8 @@ export interface PeerMember {
 }
 
 export interface RaftSettings {
+  /** What the other members are told. */
+  readonly serverVersion: string;
   readonly memberId: NodeId;
   readonly clusterId: bigint;
   /** Joins a cluster that runs, rather than begin one. */
@@ -70,6 +72,7 @@ const MIB = 1024 * 1024;
 export function raftSettings(config: ProcessConfig): RaftSettings {
   const { heartbeatMs, electionMs, initialElectionTickAdvance } = config.timing;
   return {
+    serverVersion: RELEASE.version,
     memberId: BigInt(`0x${config.memberId}`),
     clusterId: BigInt(`0x${config.clusterId}`),
     isJoining: config.clusterState === 'existing',

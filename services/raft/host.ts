@@ -2,7 +2,6 @@ import type { ProcessConfig } from '../../libs/config';
 import { Errors, type CatalogueError } from '../../libs/errors';
 import type { DataProcessContext, Logger } from '../../libs/process';
 import { type ConfState, type Message, MessageType, type NodeId, type SoftState } from '../../libs/raft';
-import { ETCD_VERSION } from '../../libs/limits';
 import type { UnaryCall } from '../../libs/rpc';
 import { hostMicros, type MetricFamily, type Tracing } from '../../libs/telemetry';
 import type { Wal } from '../../libs/wal';
@@ -107,9 +106,9 @@ export class RaftHost {
       counts: this.peerCounts,
       tls: (host) => peerClientTls(config.tls.peer, host),
       hello: (to) => {
-        const { clusterId, memberId: from } = settings;
+        const { clusterId, memberId: from, serverVersion } = settings;
         const peerUrls = [...config.urls.advertisePeer];
-        return encodePeerBatch({ hello: { clusterId, from, to, nonce, serverVersion: ETCD_VERSION, peerUrls } });
+        return encodePeerBatch({ hello: { clusterId, from, to, nonce, serverVersion, peerUrls } });
       },
       stamps: settings.stageStamps ? this.peerStamps() : undefined,
       onLost: (id) => this.peerLost(id),

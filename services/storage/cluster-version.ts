@@ -1,3 +1,5 @@
+import { isLowerVersion } from '../../libs/limits';
+
 /** etcd's MinClusterVersion: what a cluster calls itself while it does not know the version of every member. */
 const MIN_CLUSTER_VERSION = '3.0.0';
 /** A leader that has just been elected hears of its followers' versions within milliseconds, if they are up. */
@@ -31,7 +33,5 @@ function clusterVersionOf(server: string | undefined): string | undefined {
 }
 
 function isLower(a: string | undefined, b: string | undefined): boolean {
-  const [aMajor = 0, aMinor = 0] = (a ?? '').split('.').map(Number);
-  const [bMajor = 0, bMinor = 0] = (b ?? '').split('.').map(Number);
-  return aMajor < bMajor || (aMajor === bMajor && aMinor < bMinor);
+  return isLowerVersion(a ?? '', b ?? '');
 }

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import type { ProcessConfig } from '../../libs/config';
-import { QUOTA_BYTES_DEFAULT } from '../../libs/limits';
+import { QUOTA_BYTES_DEFAULT, type Release, RELEASE } from '../../libs/limits';
 import type { Identity } from './state/ids';
 
 export interface StorageConfig {
+  readonly release: Release;
   readonly identity: Identity;
   readonly name: string;
   readonly clientUrls: readonly string[];
@@ -22,6 +23,7 @@ export interface StorageConfig {
 
 export function storageConfig(config: ProcessConfig): StorageConfig {
   return {
+    release: RELEASE,
     identity: { clusterId: BigInt(`0x${config.clusterId}`), memberId: BigInt(`0x${config.memberId}`) },
     name: config.name,
     clientUrls: config.urls.advertiseClient,

@@ -13,6 +13,13 @@ export const limits = {
   messageBytesTarget: BATCH_BYTES_SOFT_MAX,
   /** Largest response that a link carries; what is larger is answered with an error instead of breaking the link. */
   responseBytesMax: INTERNAL_MESSAGE_BYTES_MAX - BATCH_BYTES_SOFT_MAX,
+  /** Records behind a reply to a range; what is more is sent in parts, on a connection of its own. */
+  replyBytesMax: 4 * 1024 * 1024,
+  /** Rows and bytes that one turn of such an answer reads, answers under way at a time, and how long a reader may stall. */
+  largeAnswerRows: 300,
+  largeAnswerPartBytes: 64 * 1024,
+  largeAnswersMax: 16,
+  largeAnswerStallMs: 60_000,
   /** Bytes of replies a reader may leave unread before it is disconnected. */
   readerBufferedBytesMax: 4 * LINK_QUEUE_BYTES_MAX,
   /** Largest previous value that is sent along with a live event; larger ones are fetched when a watcher wants them. */

@@ -12,6 +12,7 @@ const BY_NAME: Readonly<Record<MvccError, CatalogueError>> = {
   'lease-provided': Errors.LeaseProvided,
   'too-many-ops': Errors.TooManyOps,
   'duplicate-key': Errors.DuplicateKey,
+  'too-large': Errors.LargeAnswer,
 };
 
 /** The client's error for a refusal of the store. */

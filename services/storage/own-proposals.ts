@@ -1,5 +1,4 @@
 import { failpoint } from '../../libs/failpoints';
-import { ETCD_VERSION } from '../../libs/limits';
 import type { Logger } from '../../libs/process';
 import { type Channel, createLink, type Link } from '../../libs/rpc';
 import { encodeAlarmRequest, encodeCompactionRequest } from '../../proto/gen/etcdserverpb';
@@ -26,9 +25,6 @@ import type { ReplicatedState } from './state/state';
 
 const beforePublishing = failpoint('beforePublishing');
 
-/** The highest that this version of Hexad can decide. */
-const OWN_CLUSTER_VERSION = ETCD_VERSION.replace(/\d+$/, '0');
-
 export interface OwnProposalsOptions {
   readonly channel: Channel;
   readonly state: ReplicatedState;
@@ -39,6 +35,8 @@ export interface OwnProposalsOptions {
   /** Random nonce of this process, below 2^52. */
   readonly origin: number;
   readonly name: string;
+  /** Of this member: the cluster version that its leader decides is no higher. */
+  readonly serverVersion: string;
   readonly clientUrls: readonly string[];
   readonly space: Pick<Space, 'isUsedUp' | 'isRoomy'>;
   /** The alarm that space runs out clears itself once there is room again. */
@@ -122,12 +120,12 @@ export class OwnProposals {
   }
 
   private decideVersion(): void {
-    const { state, identity } = this.options;
-    if (state.clusterVersion === OWN_CLUSTER_VERSION || this.leaderId !== identity.memberId) return;
+    const { state, identity, serverVersion } = this.options;
+    if (state.clusterVersion === serverVersion.replace(/\d+$/, '0') || this.leaderId !== identity.memberId) return;
     const version = nextClusterVersion({
       current: state.clusterVersion,
       members: state.members.list().map(({ id }) => id),
-      versionOf: (id) => (id === identity.memberId ? ETCD_VERSION : this.versions.get(id)),
+      versionOf: (id) => (id === identity.memberId ? serverVersion : this.versions.get(id)),
       ledMs: performance.now() - this.leaderSince,
     });
     if (version !== undefined) {

@@ -9,6 +9,7 @@ import { ApplyStamps } from './apply-stamps';
 import { ApplyLoop } from './apply/apply-loop';
 import type { Attempts } from './apply/attempts';
 import { StateMachine } from './apply/machine';
+import { refuseNewerCluster } from './apply/newer-release';
 import { compactionPolicy } from './auto-compaction';
 import { BackupServer } from './backup/backup-server';
 import { Compactor } from './compactor';
@@ -31,6 +32,7 @@ import { storageMetrics } from './metrics';
 import { Alarm } from './state/alarms';
 import { Space } from './space';
 import type { StoreDisk } from './store-disk';
+import { RangePartsServer } from './reads/range-parts';
 import { createReadMethods } from './reads/methods';
 import { ReadServer } from './reads/read-server';
 import { tracedMethods } from './reads/traced';
@@ -101,12 +103,15 @@ export class Storage {
     });
     this.isEmpty = storedIdentity(store) === undefined;
     this.state = openState(store);
+    refuseNewerCluster(this.state.clusterVersion, config.release);
     const { bus, wallMicros } = options;
     this.events = new EventsFeed({ store, identity, gate: this.gate, bus, wallMicros });
     const feed = new StateFeed(this.state, identity, this.gate);
     this.compactor = new Compactor(store, fatal);
     this.outputs = new Outputs(this.results, this.events, feed, this.compactor);
-    const methods = createReadMethods(this.readContext(headers));
+    const context = this.readContext(headers);
+    const parts = new RangePartsServer({ context, gate: this.gate, fatal });
+    const methods = createReadMethods(context);
     this.reads = new ReadServer(store, this.gate, tracing.enabled ? tracedMethods(tracing, methods) : methods, {
       clock: config.stageStamps ? hostMicros : undefined,
       counts: this.counts,
@@ -148,12 +153,14 @@ export class Storage {
         [STORAGE_PATHS.Events]: (call) => this.events.serve(call),
         [STORAGE_PATHS.History]: (call) => history.serve(call),
         [STORAGE_PATHS.Feed]: (call) => feed.serve(call),
+        [STORAGE_PATHS.RangeParts]: (call) => parts.serve(call),
         [STORAGE_PATHS.Backup]: (call) => backups.serve(call),
         [STORAGE_PATHS.CopyOut]: (call) => copyOut.serve(call),
         [STORAGE_PATHS.CopyIn]: (call) => this.copyIn.serve(call),
       },
     };
-    this.loop = this.createLoop(new StateMachine(this.state, headers, this.outputs, tracing, this.counts));
+    const machine = new StateMachine(this.state, headers, this.outputs, config.release, tracing, this.counts);
+    this.loop = this.createLoop(machine);
     this.raft = this.createRaftLink();
     this.own = this.createOwnProposals();
     // Commits follow the answers by a timer of the store's own; raft learns of them a little later still.
@@ -238,6 +245,7 @@ export class Storage {
       logger,
       origin: config.origin,
       name: config.name,
+      serverVersion: config.release.version,
       clientUrls: config.clientUrls,
       space: this.space,
       autoDisarm: config.autoDisarm,

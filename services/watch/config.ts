@@ -19,8 +19,13 @@ export interface WatchConfig {
 }
 
 const MIB = 1024 * 1024;
+/** What a watcher takes at most (libs/watch-core/memory.test.ts). */
+export const WATCHER_BYTES_MAX = 1024;
 
-/** Divides the hub's memory ceiling: an eighth for recent events, a sixteenth for the live feed, half for the proxies. */
+/**
+ * Divides the hub's memory ceiling: an eighth for recent events, a sixteenth for the live feed; watchers may take three quarters,
+ * and proxies' queues half, less what watchers take of it.
+ */
 export function watchConfig(config: ProcessConfig): WatchConfig {
   const ceiling = config.limits.watchMemoryMaxBytes;
   const queueBytesMax = Math.min(128 * MIB, ceiling / 4);
@@ -31,6 +36,7 @@ export function watchConfig(config: ProcessConfig): WatchConfig {
     restAfterMs: WATCH_REST_AFTER_MS,
     core: {
       ...DEFAULT_WATCH_LIMITS,
+      watchersMax: Math.floor((0.75 * ceiling) / WATCHER_BYTES_MAX),
       sliceRevisionsMax: WATCH_BATCH_REVISIONS_MAX,
       windowBytesMax: Math.min(DEFAULT_WATCH_LIMITS.windowBytesMax, ceiling / 8),
       pendingBytesMax: Math.min(DEFAULT_WATCH_LIMITS.pendingBytesMax, ceiling / 16),

@@ -10,7 +10,7 @@ import {
   type HubRequest,
   StorageMethod,
 } from '../../proto/gen/hexad';
-import type { WatchConfig } from './config';
+import { WATCHER_BYTES_MAX, type WatchConfig } from './config';
 import { DeliveryLag } from './delivery-lag';
 import { HistoryReader } from './history-reader';
 import { ProgressTimers } from './progress-timers';
@@ -276,7 +276,10 @@ export class Hub {
       total += waiting;
       if (longest === undefined || waiting > longest.waitingBytes) longest = proxy;
     }
-    if (total <= this.config.allQueuesBytesMax || longest === undefined) return;
+    // Half of the ceiling is theirs, and a quarter the watchers'; more watchers leave less for what waits.
+    const { allQueuesBytesMax: most } = this.config;
+    const max = Math.max(most / 8, Math.min(most, 1.5 * most - this.core.watchers * WATCHER_BYTES_MAX));
+    if (total <= max || longest === undefined) return;
     this.logger.warn({ waitingBytes: total }, 'disconnecting the proxy that reads slowest: memory ceiling');
     longest.disconnect();
   }

@@ -3,7 +3,7 @@ import { type Channel, createLink, type Link } from '../../libs/rpc';
 import { decodeRaftStatus, encodeRaftStatusRequest, RAFT_PATHS } from '../../proto/gen/hexad';
 
 export interface MemberWatchOptions {
-  readonly attachment: Attachment;
+  readonly attachment: Pick<Attachment, 'moveOn'>;
   readonly raft: Channel;
   /** A member without a leader for so long is given up for another. */
   readonly leaderlessMaxMs: number;

@@ -95,6 +95,19 @@ describe('the watch process', () => {
     expect(status?.lagSumMicros).toBeGreaterThan(3 * 30_000);
   });
 
+  it('refuses watchers beyond what its memory ceiling holds, and takes others when some have gone', async () => {
+    await start({ memory: 64 * 1024 });
+    for (let watchId = 1; watchId <= 49; watchId += 1) client.watch(1, { watchId, key: `k${watchId}` });
+    expect(await client.created(1, 49)).toMatchObject({
+      canceled: true,
+      cancelReason: 'etcdserver: too many requests',
+    });
+    expect(await client.created(1, 48)).toMatchObject({ canceled: false });
+    client.send({ session: 1, cancel: true, watchId: 1 });
+    client.watch(1, { watchId: 50, key: 'k' });
+    expect(await client.created(1, 50)).toMatchObject({ canceled: false });
+  });
+
   it('finds lost messages by the next one and by the heartbeat', async () => {
     await start();
     client.watch(1, { watchId: 1, key: 'k', rangeEnd: 'l' });

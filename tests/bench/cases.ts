@@ -10,6 +10,7 @@ import {
   type RequesterOf,
   serializableRange,
 } from './requests';
+import { twoHubs } from './two-hubs';
 
 /** What must hold. Ratios are Hexad / etcd in the same run; all are required, none is the aim. */
 export interface Target {
@@ -39,6 +40,8 @@ interface CaseBase {
   readonly keysBefore: number;
   /** Takes long, or much memory: runs only when it is named. */
   readonly byHand?: true;
+  /** Of Hexad's processes. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 export interface LoadCase extends CaseBase {
@@ -119,8 +122,14 @@ export const CASES: readonly BenchCase[] = [
   watch('watch-1000-stream-3', 100, 100, { throughput: 1.5, p99: 1 }),
   { ...watch('watch-1000-rate-3', 100, 1, { throughput: 0.99, p99: 1 }), rate: 1_000 },
   watch('watch-10000-3', 1_000, 1, { p99Ms: 50 }),
-  hub('watch-memory-1', 1, memory(100_000, 1_000), { 'hub B/watcher': 1_024 }),
-  { ...hub('watch-million-1', 1, memory(1_000_000, 1_000), {}), byHand: true },
+  hub('watch-memory-1', 1, memory(300_000, 1_000, 100_000), { 'hub B/watcher': 1_024 }),
+  {
+    ...hub('watch-million-1', 1, memory(1_000_000, 1_000, 100_000), { 'hub B/watcher': 1_024 }),
+    byHand: true,
+    // The default of 512 MiB is for 393,216 watchers.
+    environment: { HEXAD_WATCH_MEMORY_MAX_BYTES: String(2 ** 31) },
+  },
+  hub('watch-two-hubs-1', 1, twoHubs, { 'storage CPU, 2 hubs / 1': 1.1, 'larger share of 2 hubs': 0.6 }),
   hub('watch-cache-1', 1, cache(1_000, 10_000), { 'storage reads': 0 }),
   {
     ...hub('watch-stalled-3', 3, stalled(500_000, 100, 10), {

@@ -29,7 +29,7 @@ export type HubRun = (cluster: ServerCluster, phases: Phases) => Promise<HubResu
 const WAIT_MS = 120_000;
 const SMALL = Buffer.alloc(8, 'v');
 
-async function until(what: string, holds: () => boolean): Promise<void> {
+export async function until(what: string, holds: () => boolean): Promise<void> {
   const giveUpAt = performance.now() + WAIT_MS;
   while (!holds()) {
     if (performance.now() > giveUpAt) throw new Error(`waited in vain for ${what}`);
@@ -71,7 +71,8 @@ class CountingStream {
   }
 }
 
-class Run {
+/** Connections, streams and puts of a case, and what went wrong. */
+export class HubLoad {
   readonly errors = new Map<string, number>();
   readonly latencies = new Latencies();
   private readonly channels: Channel[] = [];
@@ -108,18 +109,17 @@ class Run {
   }
 }
 
-const total = (streams: readonly CountingStream[], of: 'created' | 'events'): number =>
+export const total = (streams: readonly CountingStream[], of: 'created' | 'events'): number =>
   streams.reduce((sum, stream) => sum + stream[of], 0);
 
 /**
- * Watchers of a key each, and what they cost the hub: the second half of them, since a process that has begun to work has grown
- * by its heap's young generation too. Each of 1,000 puts must reach the one watcher that
- * wants it.
+ * Watchers of a key each, and what they cost the hub: those beyond the first `apart`, since a process that has begun to work has
+ * grown by its heap's young generation too. Each of 1,000 puts must reach the one watcher that wants it.
  */
-export function memory(watchers: number, streams: number): HubRun {
+export function memory(watchers: number, streams: number, apart: number): HubRun {
   return async (cluster, phases) => {
     const [port = 0] = cluster.ports;
-    const run = new Run();
+    const run = new HubLoad();
     const open = run.streams(port, streams, 100);
     // The first watch makes the hub follow events: not what a watcher costs.
     open[0]?.watch(Buffer.from('first'));
@@ -131,8 +131,8 @@ export function memory(watchers: number, streams: number): HubRun {
     const perStream = watchers / streams;
     for (let at = 0; at < watchers; at += 1) {
       open[Math.floor(at / perStream)]?.watch(key(at));
-      if (at === watchers / 2) {
-        await until('half of the watchers', () => total(open, 'created') === at + 2);
+      if (at === apart) {
+        await until('the first watchers', () => total(open, 'created') === at + 2);
         await delay(3_000);
         before = anonymousKb(hubPid(cluster));
       }
@@ -148,7 +148,7 @@ export function memory(watchers: number, streams: number): HubRun {
     await until('the events', () => total(open, 'events') === 1_000);
     phases.onDone();
     run.end();
-    const extra = { 'hub B/watcher': ((after - before) * 1_024) / (watchers / 2), 'hub MB': after / 1_024 };
+    const extra = { 'hub B/watcher': ((after - before) * 1_024) / (watchers - apart), 'hub MB': after / 1_024 };
     return { operations: watchers, seconds, latencies: run.latencies, errors: run.errors, extra };
   };
 }
@@ -157,7 +157,7 @@ export function memory(watchers: number, streams: number): HubRun {
 export function cache(watchers: number, revisionsBack: number): HubRun {
   return async (cluster, phases) => {
     const [port = 0] = cluster.ports;
-    const run = new Run();
+    const run = new HubLoad();
     const [follower] = run.streams(port, 1, 1) as [CountingStream];
     follower.watch(Buffer.from('k'), Buffer.from('l'));
     await until('the first watcher', () => follower.created === 1);
@@ -199,7 +199,7 @@ interface Round {
 export function stalled(behind: number, silent: number, rounds: number): HubRun {
   return async (cluster, phases) => {
     const [port = 0] = cluster.ports;
-    const run = new Run();
+    const run = new HubLoad();
     await fillRevisions(run, port, behind);
     await putRound(run, cluster, 2_000);
     phases.onMeasure();
@@ -216,6 +216,8 @@ export function stalled(behind: number, silent: number, rounds: number): HubRun 
       await until('the watchers', () => total(open, 'created') === silent + 1);
       for (const one of open) one.stream.pause();
       const first = await run.put(run.connect(port), keyAt(0), VALUE);
+      // What clients and sockets still take in comes first: the case is about those who take nothing.
+      await untilHeldBack(run, cluster, silent + 1);
       const withThem = await putRound(run, cluster, 3_000);
       hubMb = Math.max(hubMb, anonymousKb(hubPid(cluster)) / 1_024);
       ratios.push({ cpu: withThem.cpuPerPut / without.cpuPerPut, p99: withThem.p99 / without.p99 });
@@ -240,8 +242,17 @@ export function stalled(behind: number, silent: number, rounds: number): HubRun 
   };
 }
 
+async function untilHeldBack(run: HubLoad, cluster: ServerCluster, watchers: number): Promise<void> {
+  const [port = 0] = cluster.ports;
+  const giveUpAt = performance.now() + WAIT_MS;
+  while ((await metric(port, 'hexad_watch_hub_slow_watchers{')) < watchers) {
+    if (performance.now() > giveUpAt) throw new Error('not all watchers are held back');
+    await putRound(run, cluster, 1_000);
+  }
+}
+
 /** Single-key revisions, by as many puts. */
-async function fillRevisions(run: Run, port: number, count: number): Promise<void> {
+async function fillRevisions(run: HubLoad, port: number, count: number): Promise<void> {
   await fill(port, 1);
   let sent = 1;
   const one = async (channel: Channel): Promise<void> => {
@@ -253,7 +264,7 @@ async function fillRevisions(run: Run, port: number, count: number): Promise<voi
 }
 
 /** Puts at 2,000 a second, and what they cost all processes but the hubs. */
-async function putRound(run: Run, cluster: ServerCluster, ms: number): Promise<Round> {
+async function putRound(run: HubLoad, cluster: ServerCluster, ms: number): Promise<Round> {
   const [port = 0] = cluster.ports;
   const channel = run.connect(port);
   const cpu = (): number =>

@@ -16,9 +16,10 @@ test('what stage stamps cost is measured alone, in ten pairs of rounds', () => {
   expect(() => options('--case', 'attribution-cost', '--case', 'put-1-3')).toThrow(UsageError);
 });
 
-test('without arguments all cases run three times against the etcd on PATH', () => {
+test('without arguments all cases but those to be run by hand run three times against the etcd on PATH', () => {
   expect(options()).toMatchObject({ rounds: 3, seconds: 5, warmUp: 5, etcd: 'etcd', check: false });
-  expect(options().cases).toEqual(CASES);
+  expect(options().cases).toEqual(CASES.filter(({ byHand }) => byHand !== true));
+  expect(names(options('--case', 'watch-million-1'))).toEqual(['watch-million-1']);
 });
 
 test('ETCD_BIN chooses the etcd, --etcd goes before it, --no-etcd leaves it out', () => {
@@ -30,10 +31,11 @@ test('ETCD_BIN chooses the etcd, --etcd goes before it, --no-etcd leaves it out'
 });
 
 test('cases are chosen by name or by the beginning of it, in the order of the list', () => {
-  expect(names(options('--case', 'watch-*', '--case', 'put-1-3'))).toEqual([
+  expect(names(options('--case', 'watch-1000*', '--case', 'put-1-3'))).toEqual([
     'put-1-3',
     'watch-1000-3',
     'watch-1000-stream-3',
+    'watch-1000-rate-3',
     'watch-10000-3',
   ]);
 });
@@ -66,7 +68,9 @@ test.each([
 
 test('--help and --list print and measure nothing', () => {
   expect(parseOptions(['--help'], undefined)).toMatchObject({ print: expect.stringContaining('Usage') as string });
-  expect(parseOptions(['--list'], undefined)).toEqual({ print: [...CASES.map(({ name }) => name), 'attribution-cost'].join('\n') });
+  expect(parseOptions(['--list'], undefined)).toEqual({
+    print: [...CASES.map(({ name }) => name), 'attribution-cost'].join('\n'),
+  });
 });
 
 test('names of cases are unique, and targets refer to cases that exist', () => {

@@ -28,7 +28,8 @@ export async function runCase(
   round: number,
   options: RunOptions,
 ): Promise<Measurement> {
-  const { etcd, environment = {} } = options;
+  const { etcd } = options;
+  const environment = { ...options.environment, ...bench.environment };
   const cluster = await ServerCluster.start(server, { members: bench.members, etcd, environment });
   try {
     const meter = new Meter(cluster);

@@ -81,6 +81,11 @@ export class ServerCluster {
     return [...this.members].sort((a, b) => Number(b.isLeader) - Number(a.isLeader)).map(({ port }) => port);
   }
 
+  /** The data directory of the first member, which names its sockets too. */
+  get dataDir(): string {
+    return join(this.directory, 'm1');
+  }
+
   /** Of every process, with its role, as in `leader raft`; a single member is the leader. */
   processes(): Array<{ readonly pid: number; readonly name: string; readonly member: string }> {
     return this.members.flatMap(({ processes, isLeader, name: member }) =>

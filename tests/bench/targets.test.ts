@@ -118,6 +118,16 @@ test('the required ratios are those that were agreed', () => {
     'txn-cas-1000-3': { throughput: 2, p99: 1 },
     'watch-1000-3': { throughput: 1.5, p99: 1 },
     'watch-1000-stream-3': { throughput: 1.5, p99: 1 },
+    'watch-1000-rate-3': { throughput: 0.99, p99: 1 },
+    'watch-10000-3': { p99Ms: 50 },
+    'watch-memory-1': { extra: { 'hub B/watcher': 1_024 } },
+    'watch-million-1': { extra: { 'hub B/watcher': 1_024 } },
+    'watch-cache-1': { extra: { 'storage reads': 0 } },
+    'watch-two-hubs-1': { extra: { 'larger share of 2 hubs': 0.6, 'storage CPU, 2 hubs / 1': 1.1 } },
+    'watch-stalled-3': { extra: { 'CPU/put with / without': 1.05, 'p99 with / without': 1.2, 'hub MB': 512 } },
+    'put-beside-compaction-1': { p99OfNormal: 2 },
+    'put-beside-defragmentation-1': { p99OfNormal: 2 },
+    'range-beside-large-read-1': { p99OfNormal: 2 },
     'put-16000-3': { against: { case: 'put-1000-3', throughput: 0.9 } },
   });
 });

@@ -27,6 +27,8 @@ export type JobResult =
 
 const MINUTES = 10;
 const FAULT_EVERY_MS = 10_000;
+/** One seed in so many has its members upgraded. */
+const UPGRADE_EVERY = 4;
 
 export async function runJob({ seed, canary }: Job): Promise<JobResult> {
   const planted = canary === undefined ? undefined : CANARIES[canary];
@@ -39,10 +41,11 @@ export async function runJob({ seed, canary }: Job): Promise<JobResult> {
     members,
     faults,
     walMs,
+    upgrade = planted === undefined && seed % UPGRADE_EVERY === 0,
   }: Partial<Canary> = planted ?? {};
   try {
     const some = { ...(members && { members }), ...(faults && { faults }), ...(walMs && { walMs }) };
-    return { ok: true, totals: await runSeed({ seed, minutes, faultEveryMs, defect, ...some }) };
+    return { ok: true, totals: await runSeed({ seed, minutes, faultEveryMs, defect, upgrade, ...some }) };
   } catch (error) {
     if (!(error instanceof SeedFailure)) throw error;
     const { original, message, at, lines, stack = '' } = error;

@@ -1,7 +1,7 @@
 import { LeaseTimes } from './checkers/lease-times';
 import { Cluster } from './cluster/cluster';
 import type { Defect } from './cluster/defects';
-import { drawSettings } from './cluster/settings';
+import { drawSettings, NEXT_RELEASE } from './cluster/settings';
 import { Violation } from './cluster/violation';
 import { FaultSite } from './faults/fault';
 import { Injector } from './faults/injector';
@@ -10,6 +10,7 @@ import { runKeyClient } from './workload/key-clients';
 import { runLeaseClient } from './workload/lease-clients';
 import { Operator } from './workload/operator';
 import { put } from './workload/requests';
+import { Upgrader } from './workload/upgrader';
 import { Watcher, type WatchTotals } from './workload/watcher';
 import { installGlobals } from './world/globals';
 import { World } from './world/world';
@@ -35,6 +36,8 @@ export interface RunOptions {
   readonly faults?: readonly string[];
   /** Members at the start; undefined: drawn from the seed. */
   readonly members?: number;
+  /** Whether the members are upgraded to the next release meanwhile. */
+  readonly upgrade: boolean;
   /** Milliseconds of a write or sync of the WAL; undefined: drawn from the seed. */
   readonly walMs?: number;
 }
@@ -53,6 +56,9 @@ export interface RunTotals {
   readonly faultCounts: Readonly<Record<string, number>>;
   readonly ioPoints: Readonly<Record<string, number>>;
   readonly confChanges: number;
+  readonly upgraded: number;
+  /** Entries proposed in a format that only the next release understands. */
+  readonly newerEntries: number;
   /** Stores that were sent to members that were too far behind. */
   readonly copies: number;
   readonly terms: number;
@@ -98,6 +104,7 @@ class Run {
   private readonly injector: Injector;
   private readonly side: ClientSide;
   private readonly operator: Operator;
+  private readonly upgrader: Upgrader;
   private readonly watchers: Watcher[] = [];
   private readonly watchTotals: WatchTotals = { events: 0, progress: 0, compacted: 0, resumed: 0 };
 
@@ -115,6 +122,7 @@ class Run {
     this.injector = new Injector(this.site, options.faultEveryMs, options.faults);
     this.side = new ClientSide(this.cluster);
     this.operator = new Operator(new Client('operator', this.side), this.site);
+    this.upgrader = new Upgrader(this.site);
     this.cluster.onFatal = (member, _process, error) => this.injector.bitFlips.isExpected(member, error);
   }
 
@@ -124,6 +132,7 @@ class Run {
     this.startWorkload();
     this.injector.start();
     this.operator.start();
+    if (options.upgrade) this.upgrader.start();
     this.inspectRegularly();
     await world.runUntil(options.minutes * MINUTE_MS);
     if (options.minutes >= FULL_MINUTES) await this.goOnUntilFull();
@@ -153,7 +162,9 @@ class Run {
 
   /** A full seed has so many operations and faults at least. */
   private async goOnUntilFull(): Promise<void> {
-    while (this.side.totals.operations < OPERATIONS_MIN || this.injector.total < FAULTS_MIN) {
+    const { options, side, injector, upgrader } = this;
+    const isUpgraded = (): boolean => !options.upgrade || upgrader.isDone;
+    while (side.totals.operations < OPERATIONS_MIN || injector.total < FAULTS_MIN || !isUpgraded()) {
       await this.world.runUntil(this.world.now + MINUTE_MS);
     }
   }
@@ -214,12 +225,22 @@ class Run {
       cluster.equality.compare(name, store);
     }
     for (const watcher of this.watchers) watcher.checkEnd();
+    if (this.upgrader.isDone) this.checkVersion();
     cluster.observer.inspect();
     cluster.observer.finish();
   }
 
+  /** Once all members are of the next release, all know it, and its entries are proposed. */
+  private checkVersion(): void {
+    for (const { name, edge } of this.site.members) {
+      const version = edge?.view.clusterVersion;
+      if (version !== NEXT_RELEASE.version)
+        throw new Violation('cluster version', `${name} has cluster version "${version}" at the end`);
+    }
+  }
+
   private totals(): RunTotals {
-    const { world, cluster, side, injector, operator } = this;
+    const { world, cluster, side, injector, operator, upgrader } = this;
     const { truth } = cluster;
     return {
       seed: this.options.seed,
@@ -232,6 +253,8 @@ class Run {
       faultCounts: Object.fromEntries(injector.counts),
       ioPoints: Object.fromEntries(injector.ioPoints),
       confChanges: operator.changes,
+      upgraded: upgrader.upgraded,
+      newerEntries: cluster.members.reduce((sum, { newerEntries }) => sum + newerEntries, 0),
       copies: cluster.members.reduce((sum, { copies }) => sum + copies, 0),
       terms: Math.max(...cluster.members.map(({ core }) => core?.term ?? 0)),
       entries: truth.highestIndex,

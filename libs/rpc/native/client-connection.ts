@@ -10,6 +10,7 @@ import { formatTimeout } from './timeout';
 
 /** What a connection tells its channel. */
 export interface ClientHost {
+  readonly maxReceiveBytes: number;
   readonly authority: string;
   readonly scheme: 'http' | 'https';
   readonly keepaliveIntervalMs: number;
@@ -51,6 +52,11 @@ export class ClientConnection extends Http2Connection {
       [Setting.MaxHeaderListSize, maxHeaderListBytes],
     ]);
     if (host.keepaliveIntervalMs > 0) this.#startKeepalive();
+  }
+
+  /** Whoever takes large messages takes them. */
+  protected override get assemblyMax(): number {
+    return Math.max(super.assemblyMax, this.#host.maxReceiveBytes + streamWindow);
   }
 
   get hasRoom(): boolean {

@@ -355,8 +355,13 @@ export abstract class Http2Connection implements Flushable {
   /** Paused by whom we serve; a client pauses its own streams, which its few peers fill by the window at most. */
   holdPaused(_bytes: number): void {}
 
+  /** Octets of messages that are not complete yet. */
+  protected get assemblyMax(): number {
+    return assemblyBytes;
+  }
+
   checkAssembling(stream: Http2Stream): void {
-    if (this.assembling > assemblyBytes) stream.abort(ErrorCode.EnhanceYourCalm);
+    if (this.assembling > this.assemblyMax) stream.abort(ErrorCode.EnhanceYourCalm);
   }
 
   // ---- writing
@@ -471,14 +476,15 @@ export abstract class Http2Connection implements Flushable {
     this.out.frameHeader(size, FrameType.Data, 0, stream.id);
     let left = size;
     let at = offset;
-    if (at < messagePrefixBytes) {
-      const prefix = [0, first.length >>> 24, first.length >>> 16, first.length >>> 8, first.length];
-      const part = Uint8Array.from(prefix).subarray(at, Math.min(messagePrefixBytes, at + left));
+    const { prefixBytes, length } = queue;
+    if (at < prefixBytes) {
+      const prefix = [0, length >>> 24, length >>> 16, length >>> 8, length];
+      const part = Uint8Array.from(prefix).subarray(at, Math.min(prefixBytes, at + left));
       this.out.copy(part);
       left -= part.length;
       at += part.length;
     }
-    if (left > 0) this.out.copy(first, at - messagePrefixBytes, at - messagePrefixBytes + left);
+    if (left > 0) this.out.copy(first, at - prefixBytes, at - prefixBytes + left);
     queue.advance(size);
   }
 

@@ -86,6 +86,15 @@ export abstract class Http2Stream {
     this.transport.flushSoon();
   }
 
+  /** Queues a part of a message of `total` bytes. */
+  protected enqueuePart(part: Uint8Array, total: number, isFirst: boolean): void {
+    if (this.queue === noQueue) this.queue = new SendQueue();
+    this.queue.pushPart(part, total, isFirst);
+    this.transport.hold(part.length + (isFirst ? messagePrefixBytes : 0));
+    this.transport.wait(this);
+    this.transport.flushSoon();
+  }
+
   pause(by: number = PausedBy.handler): void {
     this.#paused |= by;
     this.#held ??= [];

@@ -1,7 +1,8 @@
 import type { RpcError } from '../../errors';
 import { type CancelListener, tellCancelled } from '../cancel-listener';
-import type { Metadata, UnaryCall, UnaryHandler } from '../types';
+import type { Metadata, ReplyParts, UnaryCall, UnaryHandler } from '../types';
 import { ErrorCode, messagePrefixBytes } from './constants';
+import { PartedReply } from './parted-reply';
 import type { RequestHead } from './request-head';
 import type { ServerConnection } from './server-connection';
 import { ServerStream } from './server-stream';
@@ -18,6 +19,7 @@ export class UnaryServerCall extends ServerStream implements UnaryCall {
   /** Set while the answer waits for windows. */
   #trailers: Metadata | undefined = undefined;
   #queued = 0;
+  #parts: PartedReply | undefined = undefined;
 
   constructor(transport: ServerConnection, id: number, head: RequestHead, handler: UnaryHandler) {
     super(transport, id, head);
@@ -43,6 +45,20 @@ export class UnaryServerCall extends ServerStream implements UnaryCall {
     this.enqueue(response);
     this.#queued = size;
     transport.replyBacklog(size);
+  }
+
+  beginReply(bytes: number): ReplyParts | undefined {
+    if (!this.#answer()) return undefined;
+    this.transport.writeResponseHeaders(this.id);
+    const parts = new PartedReply(bytes, {
+      queue: (part, isFirst) => this.enqueuePart(part, bytes, isFirst),
+      isFull: () => this.queue.bytes > this.transport.host.highWaterBytes || this.transport.isClogged,
+      abort: () => {
+        if (!this.gone) this.abort(ErrorCode.InternalError);
+      },
+    });
+    this.#parts = parts;
+    return parts;
   }
 
   fail(error: RpcError, trailers?: Metadata): void {
@@ -84,6 +100,7 @@ export class UnaryServerCall extends ServerStream implements UnaryCall {
   }
 
   queueShrunk(): void {
+    if (this.#parts !== undefined) return this.#partsShrunk(this.#parts);
     if (this.queue.bytes > 0 || this.#trailers === undefined) return;
     this.transport.finish(this, undefined, this.#trailers);
   }
@@ -95,7 +112,13 @@ export class UnaryServerCall extends ServerStream implements UnaryCall {
     super.release();
   }
 
+  #partsShrunk(parts: PartedReply): void {
+    if (this.queue.bytes === 0 && parts.isComplete) this.transport.finish(this, undefined, noTrailers);
+    else if (this.queue.bytes <= this.transport.host.highWaterBytes / 2) parts.drained();
+  }
+
   protected cancel(): void {
+    this.#parts?.broken();
     if (this.#answered || this.cancelled) return;
     this.cancelled = true;
     tellCancelled(this.#onCancel);

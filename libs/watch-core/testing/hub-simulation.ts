@@ -19,6 +19,10 @@ export interface Stream {
   readonly session: number;
   readonly create: WatchCreate;
   created: boolean;
+  /** Its connection broke: it has been registered anew and the client is not told of it. */
+  resuming: boolean;
+  /** The store's revision when it was asked for. */
+  readonly askedAt: number;
   /** Header revision of the created answer. */
   createdAt: number;
   canceled: boolean;
@@ -152,6 +156,8 @@ export class HubSimulation {
       session,
       create,
       created: false,
+      resuming: false,
+      askedAt: this.revision,
       createdAt: 0,
       canceled: false,
       compactRevision: 0,
@@ -159,7 +165,7 @@ export class HubSimulation {
       promised: 0,
     };
     this.streams.set(streamId(connection, session, create.watchId), stream);
-    this.core.create(connection, session, create);
+    this.core.create(connection, session, create, this.revision);
     this.pump();
     return stream;
   }
@@ -173,10 +179,26 @@ export class HubSimulation {
     this.pump();
   }
 
-  answerStatus(): boolean {
+  /** A proxy is lost and comes back: it asks anew for all it had, from where each has got to. */
+  disconnect(connection: number): void {
+    this.core.connectionClosed(connection);
+    this.pump();
+    for (const stream of this.streams.values()) {
+      if (stream.connection !== connection || stream.canceled) continue;
+      const { create, created, createdAt, promised, session } = stream;
+      const first = create.startRevision === 0 ? createdAt + 1 : create.startRevision;
+      stream.resuming = created;
+      const startRevision = created ? Math.max(first, promised + 1) : create.startRevision;
+      this.core.create(connection, session, { ...create, startRevision, resumed: created }, this.revision);
+    }
+    this.pump();
+  }
+
+  /** `behind`: a member answers that has not applied the last revisions yet. */
+  answerStatus(behind = 0): boolean {
     if (!this.statusAsked) return false;
     this.statusAsked = false;
-    this.core.status(this.revision, this.compactRevision);
+    this.core.status(Math.max(1, this.compactRevision, this.revision - behind), this.compactRevision);
     this.pump();
     return true;
   }
@@ -293,9 +315,12 @@ export class HubSimulation {
       if (stream === undefined) throw new Error('a delivery for an unknown watcher');
       if (stream.canceled) throw new Error('a delivery after the cancellation');
       if (delivery.created === true) {
-        if (stream.created) throw new Error('created twice');
+        if (stream.created && !stream.resuming) throw new Error('created twice');
+        stream.resuming = false;
+        if (stream.created) continue;
         stream.created = true;
         stream.createdAt = wire.revision;
+        if (wire.revision < stream.askedAt) throw new Error('created at a revision from before it was asked for');
       } else if (!stream.created) throw new Error('a delivery before the creation');
       for (const bytes of wire.events) stream.events.push(decodeEventField(bytes));
       if (wire.events.length > 0 || delivery.progress === true) {

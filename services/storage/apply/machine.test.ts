@@ -21,6 +21,7 @@ import {
 } from '../../../proto/gen/etcdserverpb';
 import {
   ConfChangeType,
+  encodeClusterVersion,
   encodeLeaseCheckpoints,
   encodeMemberAttributes,
   encodeTokenAssign,
@@ -279,5 +280,38 @@ describe('members', () => {
     expect(rig.applyConf({ type: ConfChangeType.CONF_REMOVE, nodeId: 2n }).error).toBeUndefined();
     expect(rig.applyConf({ ...twice, nodeId: 2n }).error).toBe(Errors.MemberNotFound);
     expect(rig.applyConf(twice).error).toBeUndefined();
+  });
+});
+
+describe('a release that is older than the entries', () => {
+  const body = encodePutRequest({ key: bytes('a'), value: bytes('v') });
+
+  it('goes no further when it does not understand an entry, and says what to do', () => {
+    const rig = new MachineRig();
+    put(rig, 'before');
+    expect(() => rig.apply(EntryKind.ENTRY_PUT, body, { format: 1 })).toThrow(
+      'entry 2 has format 1, which version 3.7.1 does not understand: start this member with the version of the others',
+    );
+    expect(rig.store.applied.index).toBe(1);
+    expect(value(rig, 'a')).toBeUndefined();
+  });
+
+  it('applies what the next release proposes once it is that release', () => {
+    const next = { version: '3.8.0', formatsSince: ['3.0.0', '3.8.0'] };
+    const rig = new MachineRig(undefined, undefined, next);
+    expect(rig.apply(EntryKind.ENTRY_PUT, body, { format: 1 }).error).toBeUndefined();
+    expect(value(rig, 'a')).toBe('v');
+    expect(() => rig.apply(EntryKind.ENTRY_PUT, body, { format: 2 })).toThrow('entry 2 has format 2');
+  });
+
+  it('ends in a cluster whose version is higher than its own, with etcd’s words', () => {
+    const rig = new MachineRig();
+    const version = (text: string): ApplyOutcome =>
+      rig.apply(EntryKind.ENTRY_CLUSTER_VERSION, encodeClusterVersion({ version: text }));
+    expect(version('3.7.0').error).toBeUndefined();
+    expect(() => version('3.8.0')).toThrow(
+      'invalid downgrade; server version is lower than determined cluster version: 3.7.1 is lower than 3.8.0',
+    );
+    expect(rig.store.applied.index).toBe(1);
   });
 });

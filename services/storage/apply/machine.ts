@@ -1,9 +1,10 @@
 import { Errors } from '../../../libs/errors';
 import { failpoint } from '../../../libs/failpoints';
 import type { Position, RevisionChanges } from '../../../libs/mvcc';
+import type { Release } from '../../../libs/limits';
 import type { Tracing } from '../../../libs/telemetry';
 import { WireError } from '../../../libs/wire';
-import { EntryKind, decodeConfChange, decodeEntry, type LogEntry, LogEntryType } from '../../../proto/gen/hexad';
+import { decodeConfChange, decodeEntry, EntryKind, type LogEntry, LogEntryType } from '../../../proto/gen/hexad';
 import type { ResponseHeaders } from '../headers';
 import type { ReplicatedState } from '../state/state';
 import { AlarmGuard } from './alarm-guard';
@@ -14,6 +15,7 @@ import { type Command, decodeCommand } from './command';
 import { Executor } from './executor';
 import type { FeedChanges } from './feed-changes';
 import { ConfigurationExecutor } from './members';
+import { refuseNewerCluster, refuseNewerFormat } from './newer-release';
 import { TracedApplier } from './traced';
 
 const beforeNormal = failpoint('beforeApplyOneEntryNormal');
@@ -43,6 +45,7 @@ export class StateMachine {
     private readonly state: ReplicatedState,
     headers: ResponseHeaders,
     private readonly sink: ApplySink,
+    private readonly release: Release,
     tracing?: Tracing,
     private readonly counts: StorageCounts = new StorageCounts(),
   ) {
@@ -80,9 +83,11 @@ export class StateMachine {
   private applyNormal(logEntry: LogEntry): void {
     const entry = readable(() => decodeEntry(logEntry.data));
     if (entry === undefined) return;
+    if (entry.format > 0) refuseNewerFormat(entry.format, logEntry.index, this.release);
     const command = readable(() => decodeCommand(entry));
     const outcome = command === undefined ? refused(Errors.MalformedRequest) : this.chain.apply(command, logEntry);
     if (command !== undefined && outcome.error === undefined) this.count(command);
+    if (entry.kind === EntryKind.ENTRY_CLUSTER_VERSION) refuseNewerCluster(this.state.clusterVersion, this.release);
     this.report(entry.origin, entry.sequence, outcome, logEntry);
   }
 

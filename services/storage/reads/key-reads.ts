@@ -1,14 +1,16 @@
 import { Errors, UNCATALOGUED_ID } from '../../../libs/errors';
-import type { Outcome } from '../../../libs/mvcc';
+import type { Outcome, Store } from '../../../libs/mvcc';
 import { authoriseRead, authoriseTxn } from '../../../libs/rbac';
 import type { BatchCall, BatchPeer } from '../../../libs/rpc';
 import {
   decodeRangeRequest,
   decodeTxnRequest,
+  encodeRangeRequest,
+  type RangeRequest,
   type TxnRequest,
   writeTxnResponse,
 } from '../../../proto/gen/etcdserverpb';
-import { StorageMethod } from '../../../proto/gen/hexad';
+import { encodeLargeRange, StorageMethod } from '../../../proto/gen/hexad';
 import { limits, tooLarge } from '../limits';
 import { mvccError } from '../mvcc-errors';
 import { nextTurn } from './next-turn';
@@ -30,14 +32,32 @@ function range({ state, headers }: ReadContext, call: BatchCall, peer: BatchPeer
     return;
   }
   if (auth.enabled && refusedRead(call, peer, authoriseRead(auth, call, request.key, request.rangeEnd))) return;
+  const { revision } = store;
   const answer = (outcome: Outcome<Uint8Array>): void => {
     if (outcome.ok) replyIfItFits(call, peer, outcome.value);
+    else if (outcome.error === 'too-large')
+      peer.reply(call.id, Errors.LargeAnswer.id, largeRange(request, revision, store));
     else peer.reply(call.id, mvccError(outcome.error).id);
   };
-  const outcome = store.rangeSliced(request, headers.encoded(store.revision, store.applied.term), nextTurn);
+  const outcome = store.rangeSliced(
+    request,
+    headers.encoded(store.revision, store.applied.term),
+    nextTurn,
+    limits.replyBytesMax,
+  );
   // Only a range of many keys takes more than this turn.
   if ('ok' in outcome) answer(outcome);
   else void outcome.then(answer);
+}
+
+/** How the proxy asks for the answer in parts: what was asked, at the revision at which it was asked. */
+function largeRange(request: RangeRequest, current: number, { applied }: Store): Uint8Array {
+  const revision = request.revision > 0 ? request.revision : current;
+  return encodeLargeRange({
+    request: encodeRangeRequest({ ...request, revision }),
+    headerRevision: current,
+    requiredIndex: applied.index,
+  });
 }
 
 function replyIfItFits(call: BatchCall, peer: BatchPeer, response: Uint8Array): void {

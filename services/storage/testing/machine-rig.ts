@@ -6,6 +6,7 @@ import {
   SimulatedDisk,
   type Store,
 } from '../../../libs/mvcc';
+import { type Release, RELEASE } from '../../../libs/limits';
 import { encodeConfChange, encodeEntry, type EntryInput, type LogEntry, LogEntryType } from '../../../proto/gen/hexad';
 import type { ApplyOutcome } from '../apply/applier';
 import { type ApplySink, StateMachine } from '../apply/machine';
@@ -89,6 +90,7 @@ export class MachineRig {
   constructor(
     readonly disk = new SimulatedDisk(),
     private readonly identity: Identity = IDENTITY,
+    private readonly release: Release = RELEASE,
   ) {
     this.open();
   }
@@ -102,7 +104,7 @@ export class MachineRig {
     const options = { flushBytes: 1 << 20, flushVersions: 1 << 20, overlayBytesMax: 1 << 24, latest, onFatal };
     this.store = openMvccStore(this.disk.open(), plainEnvironment, options);
     this.state = openState(this.store);
-    this.machine = new StateMachine(this.state, new ResponseHeaders(this.identity), this.sink);
+    this.machine = new StateMachine(this.state, new ResponseHeaders(this.identity), this.sink, this.release);
   }
 
   applyLogEntry(entry: LogEntry): void {

@@ -11,6 +11,7 @@ export interface Canary {
   readonly faultEveryMs?: number;
   readonly members?: number;
   readonly walMs?: number;
+  readonly upgrade?: boolean;
   /** The faults that bring it out; undefined: all. */
   readonly faults?: readonly string[];
 }

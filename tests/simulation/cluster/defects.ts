@@ -12,6 +12,8 @@ export interface Defect {
   readonly noSyncAtOpen?: true;
   /** The store's commits write the applied index without the data that goes with it. */
   readonly splitCommit?: true;
+  /** Proxies propose the newest format of entries that they themselves understand. */
+  readonly eagerFormat?: true;
   readonly raft?: (core: RaftCore) => void;
   readonly store?: (store: Store, process: SimProcess) => void;
   /** Spoils code that all members share; returns what undoes it. */

@@ -1,7 +1,7 @@
 import { ownMember } from '../../../libs/attachment';
 import type { ProcessConfig } from '../../../libs/config';
 import { Errors } from '../../../libs/errors';
-import { requestTimeoutMs } from '../../../libs/limits';
+import { newestEntryFormat, type Release, requestTimeoutMs } from '../../../libs/limits';
 import { BatchClient, connect } from '../../../libs/rpc';
 import { parseAddress } from '../../../libs/process';
 import { LEASE_PATHS } from '../../../proto/gen/hexad';
@@ -12,6 +12,7 @@ import { HubClient } from '../../../services/proxy/watch/hub-client';
 import { HubLinks } from '../../../services/proxy/watch/hub-links';
 import { WritePipeline } from '../../../services/proxy/writes';
 import type { SimProcess } from '../world/process';
+import type { Defect } from './defects';
 
 const SWEEP_MS = 100;
 
@@ -26,6 +27,9 @@ export class Edge {
   constructor(
     readonly process: SimProcess,
     config: ProcessConfig,
+    release: Release,
+    defect: Defect,
+    onNewerEntry: () => void,
   ) {
     const now = (): number => performance.now();
     const afterArrivals = (callback: () => void): void => void setImmediate(callback);
@@ -33,7 +37,7 @@ export class Edge {
     const { random } = process.machine.world;
     const ids = { clusterId: BigInt(`0x${config.clusterId}`), memberId: BigInt(`0x${config.memberId}`) };
     const events = { onLeader: () => this.reads.leaderKnown(), onTokens: () => undefined, onAuth: () => undefined };
-    this.view = new MemberView(ids, events, now);
+    this.view = new MemberView(ids, events, now, release);
     this.writes = new WritePipeline({
       origin: 1 + random.below(2 ** 31),
       maxRequestBytes: 1 << 20,
@@ -41,6 +45,11 @@ export class Edge {
       now,
       afterArrivals,
       term: () => this.view.term,
+      entryFormat: () => {
+        const entryFormat = defect.eagerFormat === true ? newestEntryFormat(release) : this.view.entryFormat;
+        if (entryFormat > 0) onNewerEntry();
+        return entryFormat;
+      },
     });
     this.reads = new ReadPipeline({ timeoutMs, now, afterArrivals, firstContext: random.below(2 ** 31) });
     this.hub = new HubClient({ afterArrivals });

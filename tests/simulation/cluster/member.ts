@@ -1,4 +1,5 @@
 import type { ProcessConfig } from '../../../libs/config';
+import { type Release, RELEASE } from '../../../libs/limits';
 import { startLease } from '../../../services/lease/server';
 import type { RaftCore, Ready } from '../../../libs/raft';
 import type { Wal } from '../../../libs/wal';
@@ -54,6 +55,10 @@ export class Member {
   store: Store | undefined;
   host: RaftHost | undefined;
   edge: Edge | undefined;
+  /** Of the programs that its processes are started with from now on. */
+  release: Release = RELEASE;
+  /** Entries proposed here in a format that the first release does not understand. */
+  newerEntries = 0;
   /** Switched off, until it is started again. */
   isDown = true;
   /** Run once when the edge process ends: clients that wait for it. */
@@ -163,6 +168,7 @@ export class Member {
 
   private async run(name: ProcessName, process: SimProcess): Promise<void> {
     const { settings, defect } = this.options;
+    const { release } = this;
     const config = this.joinedConfig;
     const log: LogSink = (level, detail, message) => this.options.log(this.name, name, level, detail, message);
     const logger = createSimLogger(log);
@@ -175,6 +181,7 @@ export class Member {
         this.host = await startRaftProcess(process, {
           config,
           settings,
+          release,
           defect,
           disk: this.walDisk,
           membersFile,
@@ -188,6 +195,7 @@ export class Member {
         return startStorageProcess(process, {
           config,
           settings,
+          release,
           disk: this.storeDisk,
           installed: {
             get: () => this.installedSnapshot,
@@ -207,7 +215,7 @@ export class Member {
         await startLease(context);
         return;
       case 'edge':
-        this.edge = new Edge(process, config);
+        this.edge = new Edge(process, config, release, defect, () => this.newerEntries++);
     }
   }
 

@@ -2,6 +2,7 @@ import { crc32 } from 'node:zlib';
 import type { ProcessConfig } from '../../../libs/config';
 import type { RaftCore } from '../../../libs/raft';
 import { createServer } from '../../../libs/rpc';
+import type { Release } from '../../../libs/limits';
 import { Wal } from '../../../libs/wal';
 import { type DataProcessContext, type Logger, parseAddress } from '../../../libs/process';
 import { PEER_PATHS } from '../../../proto/gen/hexad';
@@ -22,6 +23,7 @@ import type { ClusterSettings } from './settings';
 export interface RaftProcessOptions {
   readonly config: ProcessConfig;
   readonly settings: ClusterSettings;
+  readonly release: Release;
   readonly disk: SimWalDisk;
   readonly defect: Defect;
   readonly membersFile: MembersFileContent;
@@ -35,7 +37,8 @@ export interface RaftProcessOptions {
 /** The raft process of a member: everything but its listeners' sockets and its disk is the real one. */
 export async function startRaftProcess(process: SimProcess, options: RaftProcessOptions): Promise<RaftHost> {
   const { config } = options;
-  const settings = limited(raftSettings(config), options.settings);
+  const serverVersion = options.release.version;
+  const settings = { ...limited(raftSettings(config), options.settings), serverVersion };
   const wal = openWal(process, settings, options);
   const isNew = wal.recovered === undefined;
   if (isNew) await begin(wal, settings);

@@ -1,11 +1,15 @@
 import type { ProcessConfig } from '../../../libs/config';
 import type { StoreOptions } from '../../../libs/mvcc';
+import { type Release, RELEASE } from '../../../libs/limits';
 import type { Random } from '../../../libs/raft/testing/random';
 import { testConfig } from '../../../services/raft/testing/process-config';
 
 /** Members there may ever be in a run: the first ones form the cluster, the others may join later. */
 export const MEMBERS_MAX = 7;
 const PEER_PORT = 2380;
+
+/** A release that does not exist yet: it understands one format of entries more. */
+export const NEXT_RELEASE: Release = { version: '3.8.0', formatsSince: [...RELEASE.formatsSince, '3.8.0'] };
 
 /** What a seed draws for the whole cluster. */
 export interface ClusterSettings {

@@ -1,4 +1,5 @@
 import type { ProcessConfig } from '../../../libs/config';
+import type { Release } from '../../../libs/limits';
 import { openMvccStore, type Store, type StoreOptions } from '../../../libs/mvcc';
 import { parseAddress } from '../../../libs/process';
 import { connect, createServer } from '../../../libs/rpc';
@@ -16,6 +17,7 @@ import type { ClusterSettings } from './settings';
 export interface StorageProcessOptions {
   readonly config: ProcessConfig;
   readonly settings: ClusterSettings;
+  readonly release: Release;
   readonly disk: SimStoreDisk;
   readonly log: LogSink;
   /** What the store stands for, if it came from another member and raft has not said that it knows. */
@@ -35,7 +37,7 @@ const NO_ATTEMPTS: Attempts = {
 
 /** The storage process of a member over a simulated disk. */
 export async function startStorageProcess(process: SimProcess, options: StorageProcessOptions): Promise<void> {
-  const { config, settings, disk, installed, log, onStore } = options;
+  const { config, settings, release, disk, installed, log, onStore } = options;
   const storeOptions: StoreOptions = {
     flushBytes: 256 * 1024,
     flushVersions: 200,
@@ -48,7 +50,7 @@ export async function startStorageProcess(process: SimProcess, options: StorageP
   setInterval(() => store.startFlush(), settings.flushMs);
   const raft = parseAddress(config.addresses.raft);
   const storage = new Storage({
-    config: storageConfig(config),
+    config: { ...storageConfig(config), release },
     store,
     attempts: NO_ATTEMPTS,
     logger: createSimLogger(log),

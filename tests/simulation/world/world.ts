@@ -26,6 +26,8 @@ export class World {
   private readonly context = new AsyncLocalStorage<SimProcess | undefined>();
   private readonly ticks: { readonly process: SimProcess | undefined; readonly run: () => void }[] = [];
   private wantsDrain = false;
+  /** Whose event runs; undefined: none does, so that promises may. */
+  private running: { readonly process: SimProcess | undefined } | undefined;
   private failure: unknown;
 
   constructor(seed: number) {
@@ -34,7 +36,7 @@ export class World {
 
   /** Whose code runs. */
   get current(): SimProcess | undefined {
-    return this.context.getStore();
+    return this.running === undefined ? this.context.getStore() : this.running.process;
   }
 
   /** Runs `run` in `delay` milliseconds as `process`; undefined: as the world itself, which never dies. */
@@ -59,7 +61,10 @@ export class World {
 
   /** Runs as `process` at once. What it throws fails the run, unless the process is dead by then. */
   enter(process: SimProcess | undefined, run: () => void): void {
+    const { running } = this;
+    this.running = { process };
     this.context.run(process, () => this.guarded(process, run));
+    this.running = running;
   }
 
   /** Lets time pass until `end`. Throws the error that fails the run. */

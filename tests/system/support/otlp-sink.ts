@@ -56,7 +56,10 @@ export class OtlpSink {
   private readonly server = new Server();
   private readonly request = protobuf.parse(OTLP).root.lookupType('ExportTraceServiceRequest');
 
-  async start(): Promise<string> {
+  /** `onSpan` is told of each as it arrives. */
+  constructor(private readonly onSpan: (span: ReceivedSpan) => void = () => undefined) {}
+
+  async start(listen = '127.0.0.1:0', credentials = ServerCredentials.createInsecure()): Promise<string> {
     this.server.addService(
       {
         Export: {
@@ -77,9 +80,7 @@ export class OtlpSink {
       },
     );
     const port = await new Promise<number>((resolve, reject) => {
-      this.server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
-        error === null ? resolve(bound) : reject(error),
-      );
+      this.server.bindAsync(listen, credentials, (error, bound) => (error === null ? resolve(bound) : reject(error)));
     });
     return `127.0.0.1:${port}`;
   }
@@ -91,20 +92,14 @@ export class OtlpSink {
       const value = (name: string): string =>
         resource.attributes.find(({ key }) => key === name)?.value.stringValue ?? '';
       const [service, member] = [value('service.name'), value('hexad.member')];
-      for (const span of scopeSpans.flatMap(({ spans }) => spans)) {
-        const { name, traceId, spanId, parentSpanId } = span;
-        const links = span.links.map((link) => hex(link.traceId));
-        const isError = span.status?.code === 2;
-        this.spans.push({
-          service,
-          member,
-          links,
-          isError,
-          name,
-          traceId: hex(traceId),
-          spanId: hex(spanId),
-          parentSpanId: hex(parentSpanId),
-        });
+      for (const received of scopeSpans.flatMap(({ spans }) => spans)) {
+        const { name, traceId, spanId, parentSpanId } = received;
+        const links = received.links.map((link) => hex(link.traceId));
+        const isError = received.status?.code === 2;
+        const ids = { traceId: hex(traceId), spanId: hex(spanId), parentSpanId: hex(parentSpanId) };
+        const span = { service, member, links, isError, name, ...ids };
+        this.spans.push(span);
+        this.onSpan(span);
       }
     }
   }
