@@ -279,6 +279,8 @@ const OWN: readonly Row[] = [
       `Internal address of ${name}: unix:PATH or tcp:HOST:PORT (default: a socket in --run-dir).`,
     ],
   ),
+  ['stage-stamps', 'bool', 'true', 'used', 'Note for every request where its time went, stage by stage.'],
+  ['slow-request-threshold', 'duration', '100ms', 'used', 'Log requests slower than this with their stages; 0s: none.'],
   [
     'internal-cert-file',
     'string',

@@ -117,6 +117,8 @@ export function memberConfig(values: FlagValues): MemberConfig {
       serviceName: v.has('distributed-tracing-service-name') ? v.text('distributed-tracing-service-name') : 'hexad',
       instanceId: v.text('distributed-tracing-instance-id') || name,
       samplingPerMillion: v.int('distributed-tracing-sampling-rate'),
+      stageStamps: v.bool('stage-stamps'),
+      slowRequestMs: v.ms('slow-request-threshold'),
     },
     log: { level: logLevel(v), format: oneOf(v, 'log-format', ['json', 'console']) },
     warnings,

@@ -39,6 +39,10 @@ export interface TelemetryConfig {
   readonly instanceId: string;
   /** Sampled requests per million. */
   readonly samplingPerMillion: number;
+  /** Whether every request notes where its time goes. */
+  readonly stageStamps: boolean;
+  /** Requests slower than this are logged with their stages; 0: none. */
+  readonly slowRequestMs: number;
 }
 
 /** The NATS servers that carry events, and how to log in to them. */

@@ -8,10 +8,11 @@ export {
   type ProcessContext,
   type RunningProcess,
 } from './run-process';
-export { createLogger, type Logger } from './logger';
+export { createLogger, isLogLevel, type Logger, setLogLevel } from './logger';
 export { readCertificate, readPem } from './certificate';
 export { useInternalTls } from './internal-tls';
 export { parseAddress, formatAddress } from './address';
+export { introspectionHandlers } from './introspection';
 export { healthHandlers } from './health';
 export { renameDurably, syncDirectory, writeDurably, writeDurablyLater } from './durable-file';
 export { syncFile } from './sync-file';

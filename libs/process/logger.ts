@@ -14,6 +14,16 @@ const LEVELS: Readonly<Record<string, string>> = {
   debug: 'debug',
 };
 
+/** etcd's names of levels. */
+export function isLogLevel(name: string): boolean {
+  return Object.hasOwn(LEVELS, name);
+}
+
+/** Takes effect at once. */
+export function setLogLevel(logger: Logger, name: string): void {
+  logger.level = LEVELS[name] ?? 'info';
+}
+
 const FATAL = 60;
 
 /** What must never reach a log line, wherever it stands in the logged object. */

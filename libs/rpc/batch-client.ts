@@ -1,5 +1,5 @@
 import type { RpcError } from '../errors';
-import { type BatchCall, type BatchReply, decodeReplyBatch, encodeCallBatch, noBytes, noStages } from './batch-codec';
+import { type BatchCall, type BatchReply, decodeReplyBatch, encodeCallBatch, noBytes } from './batch-codec';
 import { createLink, type Link } from './link';
 import type { Address, Channel, ChannelOptions } from './types';
 
@@ -161,5 +161,5 @@ export class BatchClient {
 }
 
 function failed(id: number, error: number): BatchReply {
-  return { id, error, errorDetail: '', payload: noBytes, stages: noStages };
+  return { id, error, errorDetail: '', payload: noBytes, workMicros: 0 };
 }

@@ -15,28 +15,23 @@ export interface BatchCall {
   readonly trace: Uint8Array;
 }
 
-/** `stage` carries the stage's number in its low 8 bits. */
-export interface BatchStage {
-  readonly stage: number;
-  readonly micros: number;
-}
-
 export interface BatchReply {
   readonly id: number;
   /** Id in the error catalogue; 0: OK. */
   readonly error: number;
   readonly errorDetail: string;
   readonly payload: Uint8Array;
-  readonly stages: readonly BatchStage[];
+  /** What the answer itself took; 0 without stage stamps. */
+  readonly workMicros: number;
 }
 
 /** Malformed bytes from a peer. */
 export class BatchFormatError extends Error {}
 
 export const noBytes: Uint8Array = new Uint8Array(0);
-export const noStages: readonly BatchStage[] = [];
 
 const callTag = 0x0a;
+const sentAtTag = 0x10;
 
 export function encodeCallBatch(calls: readonly BatchCall[]): Uint8Array {
   const sizes: number[] = [];
@@ -62,15 +57,17 @@ export function encodeCallBatch(calls: readonly BatchCall[]): Uint8Array {
   return out.buffer;
 }
 
-export function encodeReplyBatch(replies: readonly BatchReply[]): Uint8Array {
+/** `sentAt`: microseconds of the host's monotonic clock; 0: not told. */
+export function encodeReplyBatch(replies: readonly BatchReply[], sentAt = 0): Uint8Array {
   const sizes: number[] = [];
-  let total = 0;
+  let total = numberSize(sentAt);
   for (let i = 0; i < replies.length; i++) {
     const size = sizeOfReply(replies[i] as BatchReply);
     sizes.push(size);
     total += 1 + varintSize(size) + size;
   }
   const out = new Output(total);
+  out.number(sentAtTag, sentAt);
   for (let i = 0; i < replies.length; i++) {
     const reply = replies[i] as BatchReply;
     out.byte(callTag);
@@ -79,7 +76,7 @@ export function encodeReplyBatch(replies: readonly BatchReply[]): Uint8Array {
     out.number(0x10, reply.error);
     out.string(0x1a, reply.errorDetail);
     out.bytes(0x22, reply.payload);
-    for (const stage of reply.stages) writeStage(out, stage);
+    out.number(0x30, reply.workMicros);
   }
   return out.buffer;
 }
@@ -100,10 +97,20 @@ export function decodeReplyBatch(bytes: Uint8Array): BatchReply[] {
   const input = new Input(bytes);
   const replies: BatchReply[] = [];
   while (input.at < bytes.length) {
-    if (input.varint() !== callTag) throw new BatchFormatError('unexpected field in ReplyBatch');
-    replies.push(decodeReply(input, input.end()));
+    const tag = input.varint();
+    if (tag === callTag) replies.push(decodeReply(input, input.end()));
+    else if (tag === sentAtTag) input.varint();
+    else throw new BatchFormatError('unexpected field in ReplyBatch');
   }
   return replies;
+}
+
+/** When a ReplyBatch was sent; 0: it does not tell. Looks only where `encodeReplyBatch` puts it. */
+export function sentAtOf(bytes: Uint8Array): number {
+  if (bytes[0] !== sentAtTag) return 0;
+  const input = new Input(bytes);
+  input.at = 1;
+  return input.varint();
 }
 
 function decodeCall(input: Input, end: number): BatchCall {
@@ -134,40 +141,18 @@ function decodeReply(input: Input, end: number): BatchReply {
   let error = 0;
   let errorDetail = '';
   let payload = noBytes;
-  let stages: BatchStage[] | undefined;
+  let workMicros = 0;
   while (input.at < end) {
     const tag = input.varint();
     if (tag === 0x08) id = input.varint();
     else if (tag === 0x10) error = input.varint();
     else if (tag === 0x1a) errorDetail = input.string();
     else if (tag === 0x22) payload = input.bytes();
-    else if (tag === 0x2a) {
-      stages ??= [];
-      stages.push(decodeStage(input, input.end()));
-    } else input.skip(tag);
-  }
-  input.checkEnd(end);
-  return { id, error, errorDetail, payload, stages: stages ?? noStages };
-}
-
-function decodeStage(input: Input, end: number): BatchStage {
-  let stage = 0;
-  let micros = 0;
-  while (input.at < end) {
-    const tag = input.varint();
-    if (tag === 0x08) stage = input.varint();
-    else if (tag === 0x10) micros = input.varint();
+    else if (tag === 0x30) workMicros = input.varint();
     else input.skip(tag);
   }
   input.checkEnd(end);
-  return { stage, micros };
-}
-
-function writeStage(out: Output, stage: BatchStage): void {
-  out.byte(0x2a);
-  out.varint(sizeOfStage(stage));
-  out.number(0x08, stage.stage);
-  out.number(0x10, stage.micros);
+  return { id, error, errorDetail, payload, workMicros };
 }
 
 function sizeOfCall(call: BatchCall): number {
@@ -183,18 +168,13 @@ function sizeOfCall(call: BatchCall): number {
 }
 
 function sizeOfReply(reply: BatchReply): number {
-  let size =
+  return (
     numberSize(reply.id) +
     numberSize(reply.error) +
     bytesSize(Buffer.byteLength(reply.errorDetail)) +
-    bytesSize(reply.payload.length);
-  for (const stage of reply.stages) size += 2 + sizeOfStage(stage);
-  return size;
-}
-
-/** Below 128 always: two varints. */
-function sizeOfStage(stage: BatchStage): number {
-  return numberSize(stage.stage) + numberSize(stage.micros);
+    bytesSize(reply.payload.length) +
+    numberSize(reply.workMicros)
+  );
 }
 
 function numberSize(value: number): number {

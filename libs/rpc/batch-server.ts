@@ -2,11 +2,9 @@ import {
   type BatchCall,
   BatchFormatError,
   type BatchReply,
-  type BatchStage,
   decodeCallBatch,
   encodeReplyBatch,
   noBytes,
-  noStages,
 } from './batch-codec';
 import type { ConnectionInfo, StreamCall, StreamHandler } from './types';
 
@@ -18,7 +16,9 @@ export interface BatchPeer {
   readonly connection: ConnectionInfo;
   readonly closed: boolean;
   /** `error`: catalogue id, 0 is OK. Everything replied until `setImmediate` leaves as one frame. */
-  reply(id: number, error: number, payload?: Uint8Array, stages?: readonly BatchStage[], errorDetail?: string): void;
+  reply(id: number, error: number, payload?: Uint8Array, errorDetail?: string): void;
+  /** Calls that had to wait are taken up now: what their answers take counts from here. */
+  begin(): void;
   onClose(callback: () => void): void;
 }
 
@@ -28,13 +28,15 @@ export type BatchHandler = (calls: readonly BatchCall[], peer: BatchPeer) => voi
 export interface BatchServerOptions {
   /** A peer that lets more than this wait unread is disconnected. */
   readonly maxBufferedBytes?: number;
+  /** Microseconds of the host's monotonic clock: replies then tell what they took, and batches when they left. */
+  readonly clock?: (() => number) | undefined;
 }
 
 /** The handler of a method that takes `stream CallBatch` and returns `stream ReplyBatch`. */
 export function batchHandler(handler: BatchHandler, options: BatchServerOptions = {}): StreamHandler {
   const limit = options.maxBufferedBytes ?? defaultMaxBufferedBytes;
   return (call) => {
-    const peer = new StreamPeer(call, limit);
+    const peer = new StreamPeer(call, limit, options.clock);
     call.onMessage((message) => peer.receive(message, handler));
   };
 }
@@ -48,8 +50,14 @@ class StreamPeer implements BatchPeer {
   #queuedBytes = 0;
   #flushScheduled = false;
   #callbacks: Array<() => void> = [];
+  /** When the calls that are being answered were taken up, or the last of them was answered. */
+  #workedSince = 0;
 
-  constructor(call: StreamCall, maxBufferedBytes: number) {
+  constructor(
+    call: StreamCall,
+    maxBufferedBytes: number,
+    private readonly clock: (() => number) | undefined,
+  ) {
     this.connection = call.connection;
     this.#call = call;
     this.#maxBufferedBytes = maxBufferedBytes;
@@ -66,18 +74,13 @@ class StreamPeer implements BatchPeer {
       this.#call.end({ code: 13, message: `malformed batch: ${error.message}` });
       return;
     }
+    this.begin();
     handler(calls, this);
   }
 
-  reply(
-    id: number,
-    error: number,
-    payload: Uint8Array = noBytes,
-    stages: readonly BatchStage[] = noStages,
-    errorDetail = '',
-  ): void {
+  reply(id: number, error: number, payload: Uint8Array = noBytes, errorDetail = ''): void {
     if (this.closed) return;
-    this.#queue.push({ id, error, errorDetail, payload, stages });
+    this.#queue.push({ id, error, errorDetail, payload, workMicros: this.#workMicros() });
     this.#queuedBytes += payload.length;
     if (this.#queuedBytes > frameBytes) this.#send();
     if (this.#flushScheduled) return;
@@ -86,6 +89,19 @@ class StreamPeer implements BatchPeer {
       this.#flushScheduled = false;
       this.#send();
     });
+  }
+
+  begin(): void {
+    if (this.clock !== undefined) this.#workedSince = this.clock();
+  }
+
+  /** Answers of one turn follow each other without a gap: one look at the clock ends one and begins the next. */
+  #workMicros(): number {
+    if (this.clock === undefined) return 0;
+    const now = this.clock();
+    const micros = Math.max(0, Math.round(now - this.#workedSince));
+    this.#workedSince = now;
+    return micros;
   }
 
   onClose(callback: () => void): void {
@@ -98,7 +114,7 @@ class StreamPeer implements BatchPeer {
     if (queue.length === 0 || this.closed) return;
     this.#queue = [];
     this.#queuedBytes = 0;
-    this.#call.send(encodeReplyBatch(queue));
+    this.#call.send(encodeReplyBatch(queue, this.clock === undefined ? 0 : Math.round(this.clock())));
     if (this.#call.bufferedBytes > this.#maxBufferedBytes) {
       this.#call.end({ code: 8, message: 'replies are not being read' });
     }

@@ -7,7 +7,7 @@ import { defaultHandshakeTimeoutMs } from './limits';
 import { listenWithRetry } from './listen';
 import { roleProblem, serverTls } from './mutual-tls';
 import type { TlsServerOptions } from './transport-types';
-import type { Address, ServerOptions } from './types';
+import type { Address, ServerOptions, Traffic } from './types';
 
 const sweepEveryMs = 1000;
 /** "PRI " opens HTTP/2 with prior knowledge, the others a request of HTTP/1.1. */
@@ -27,6 +27,9 @@ export class Front {
   #server: Server | undefined;
   readonly #http1: Http1Server | undefined;
   readonly #sockets = new Set<Socket>();
+  /** Of connections that have ended. */
+  #receivedBytes = 0;
+  #sentBytes = 0;
   readonly #refused = new WeakSet<Socket>();
   /** Connections that have not shown their protocol, in order of arrival, with the time they must have. */
   readonly #pending = new Map<Socket, number>();
@@ -38,6 +41,17 @@ export class Front {
     this.#handshakeTimeoutMs = options.handshakeTimeoutMs ?? defaultHandshakeTimeoutMs;
     this.#accept = accept;
     this.#http1 = options.http1 === undefined ? undefined : createHttp1(options.http1);
+  }
+
+  /** Bytes of all connections so far. */
+  traffic(): Traffic {
+    let receivedBytes = this.#receivedBytes;
+    let sentBytes = this.#sentBytes;
+    for (const { bytesRead, bytesWritten } of this.#sockets) {
+      receivedBytes += bytesRead;
+      sentBytes += bytesWritten;
+    }
+    return { receivedBytes, sentBytes };
   }
 
   listen(address: Address): Promise<Address> {
@@ -132,6 +146,8 @@ export class Front {
     socket.on('error', () => socket.destroy());
     socket.once('close', () => {
       this.#sockets.delete(socket);
+      this.#receivedBytes += socket.bytesRead;
+      this.#sentBytes += socket.bytesWritten;
       this.#pending.delete(socket);
       if (this.#sockets.size === 0) this.#onEmpty?.();
     });

@@ -127,7 +127,14 @@ export interface ServerOptions {
   readonly onProtocolError?: ReportProblem;
 }
 
+/** Bytes on the wire. */
+export interface Traffic {
+  readonly receivedBytes: number;
+  readonly sentBytes: number;
+}
+
 export interface RpcServer {
+  traffic(): Traffic;
   addHandlers(handlers: Handlers): void;
   /** Listens; resolves with the address bound (port 0 is replaced). Retries a busy address for up to 3 s. */
   listen(address: Address): Promise<Address>;

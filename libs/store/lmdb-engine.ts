@@ -71,10 +71,14 @@ export class LmdbEngine implements Engine {
   private readonly tables: readonly (Rows & Untyped)[];
   private readonly file: string;
 
-  /** `patience`: what to do when the disk is full; without it a commit that finds no space fails. */
+  /**
+   * `patience`: what to do when the disk is full; without it a commit that finds no space fails. `onCommit` is told how
+   * long each commit took, milliseconds.
+   */
   constructor(
     file: string,
     private readonly patience?: Patience,
+    private readonly onCommit: (tookMs: number) => void = () => undefined,
   ) {
     this.file = file;
     const rows = { encoder: valueEncoder, keyEncoder } as const;
@@ -124,8 +128,10 @@ export class LmdbEngine implements Engine {
       append: (table, key, value) => add(this.rows(table).put(key, value, { append: true })),
       delete: (table, key) => add(this.rows(table).remove(key)),
       commit: async () => {
+        const started = performance.now();
         try {
           await last;
+          this.onCommit(performance.now() - started);
         } catch (error) {
           throw await commitError(error);
         }

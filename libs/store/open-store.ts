@@ -11,6 +11,8 @@ export interface StoreFileOptions {
   readonly directory: string;
   /** A commit failed: log it and end the process. */
   readonly onFatal: (error: unknown) => void;
+  /** A commit has ended; milliseconds. */
+  readonly onCommit?: (tookMs: number) => void;
   /** How to bear a full disk: reads and, as long as memory lasts, writes go on. Without it such a commit is fatal too. */
   readonly patience?: Patience;
   /** Longest time from visible to the start of the commit, milliseconds. */
@@ -39,7 +41,7 @@ export function openStore(options: StoreFileOptions): Store {
   const file = join(options.directory, 'db');
   // What a killed process wrote and did not sync can be read, but only now may it count as durable.
   if (existsSync(file)) syncFile(file);
-  const engine = new LmdbEngine(file, options.patience);
+  const engine = new LmdbEngine(file, options.patience, options.onCommit);
   syncDirectory(options.directory);
   const store = openMvccStore(engine, nodeEnvironment, {
     flushBytes: options.flushBytes ?? 8 * MEBIBYTE,

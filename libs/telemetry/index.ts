@@ -1,4 +1,18 @@
 export { decodeTrace, encodeTrace, formatTraceparent, parseTraceparent, type TraceContext } from './trace-context';
+export { hostMicros, toHostMicros } from './clock';
 export { startTracing } from './tracing';
-export type { Attributes, Span, Tracing } from './types';
+export type { Attributes, FinishedSpan, Span, Tracing } from './types';
 export { tracedBatch } from './traced-batch';
+export {
+  counter,
+  exponentialBounds,
+  gauge,
+  Histogram,
+  histogram,
+  type HistogramNumbers,
+  type MetricFamily,
+  type MetricLabels,
+  type MetricSample,
+  type MetricSource,
+} from './metric-families';
+export { ProcessMetrics } from './process-metrics';

@@ -16,6 +16,7 @@ import {
   TraceIdRatioBasedSampler,
 } from '@opentelemetry/sdk-trace-base';
 import type { ProcessConfig } from '../config/process-config';
+import { FinishedSpans } from './finished-spans';
 import type { TraceContext } from './trace-context';
 import type { Attributes, Span, Tracing } from './types';
 
@@ -25,6 +26,7 @@ const EXPORT_DELAY_MS = 500;
 
 /** Tracing that exports by OTLP: over HTTP when OTEL_EXPORTER_OTLP_PROTOCOL says so, else over gRPC. */
 export function startSdk(config: ProcessConfig): Tracing {
+  const finished = new FinishedSpans(exporter(config), config.telemetry.serviceName);
   const sdk = new NodeSDK({
     resource: resourceFromAttributes({
       'service.name': `${config.telemetry.serviceName}-${config.process}`,
@@ -61,7 +63,8 @@ export function startSdk(config: ProcessConfig): Tracing {
       if (parent?.sampled !== true) return undefined;
       return wrap(begin(name, OtelSpanKind.INTERNAL, contextOf(parent), attributes, startedAt));
     },
-    shutdown: () => withinTime(sdk.shutdown()),
+    emit: (spans) => finished.add(spans),
+    shutdown: () => withinTime(finished.flush().then(() => sdk.shutdown())),
   };
 }
 

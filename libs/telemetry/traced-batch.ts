@@ -22,11 +22,12 @@ function endingSpans(peer: BatchPeer, spans: Map<number, Span>): BatchPeer {
     get closed() {
       return peer.closed;
     },
-    reply(id, error, payload, stages, errorDetail) {
+    reply(id, error, payload, errorDetail) {
       spans.get(id)?.end(error === 0 ? undefined : `error ${error}`);
       spans.delete(id);
-      peer.reply(id, error, payload, stages, errorDetail);
+      peer.reply(id, error, payload, errorDetail);
     },
+    begin: () => peer.begin(),
     onClose: (callback) => peer.onClose(callback),
   };
 }

@@ -5,6 +5,7 @@ const OFF: Tracing = {
   enabled: false,
   startRequest: () => undefined,
   startChild: () => undefined,
+  emit: () => undefined,
   shutdown: () => Promise.resolve(),
 };
 

@@ -10,6 +10,24 @@ export interface Span {
   end(error?: string): void;
 }
 
+/** A span that is told of when it is over. Times are ms since the epoch. */
+export interface FinishedSpan {
+  readonly name: string;
+  readonly traceId: string;
+  readonly spanId: string;
+  /** Empty: it is a root. */
+  readonly parentSpanId: string;
+  readonly startMs: number;
+  readonly endMs: number;
+  readonly attributes: Attributes;
+  /** Whose work it was. */
+  readonly process: string;
+  readonly member: string;
+  readonly isServer?: boolean;
+  readonly error?: string;
+  readonly links?: readonly { readonly traceId: string; readonly spanId: string }[];
+}
+
 export interface Tracing {
   /** False: no SDK is loaded and nothing below does anything. Hot paths ask this first. */
   readonly enabled: boolean;
@@ -22,6 +40,8 @@ export interface Tracing {
     attributes?: Attributes,
     startedAt?: number,
   ): Span | undefined;
+  /** Exports spans that are over, whatever the sampler thinks. */
+  emit(spans: readonly FinishedSpan[]): void;
   /** Exports what waits. */
   shutdown(): Promise<void>;
 }

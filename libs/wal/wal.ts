@@ -130,6 +130,8 @@ export class Wal implements LogStorage {
   syncedConfiguration = 0;
   private removing: Promise<void> | undefined;
   private closing = false;
+  /** What the last write and fdatasync took together. */
+  lastSyncMs = 0;
   private onIdle: (() => void) | undefined;
 
   /** Opens what the directory holds. @throws WalError when it may not be used */
@@ -286,7 +288,8 @@ export class Wal implements LogStorage {
     // After a failed write or fdatasync the page cache may claim to be clean though the disk has nothing: never tried again.
     if (error !== undefined) return this.options.onFatal(new WalError(`writing the WAL failed: ${error.message}`));
     this.stats.syncs += 1;
-    observe(this.stats.syncSeconds, (this.options.now() - started) / 1000);
+    this.lastSyncMs = this.options.now() - started;
+    observe(this.stats.syncSeconds, this.lastSyncMs / 1000);
     this.syncStartedAt = undefined;
     this.syncedConfiguration = this.writtenConfiguration;
     this.syncedSegment = (this.active as ActiveSegment).number; // the write was into it

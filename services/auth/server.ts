@@ -6,6 +6,7 @@ import { Proposer, ReadIndexer } from '../../libs/member-links';
 import {
   formatAddress,
   healthHandlers,
+  introspectionHandlers,
   parseAddress,
   type ProcessContext,
   type RunningProcess,
@@ -46,7 +47,7 @@ export function startAuth(context: ProcessContext): Promise<RunningProcess> {
 
 /** The same with any password hashing. */
 export async function startAuthWith(
-  { config }: ProcessContext,
+  { config, logger }: ProcessContext,
   settings: AuthConfig,
   passwords: Passwords,
   closePasswords: () => Promise<void>,
@@ -79,6 +80,7 @@ export async function startAuthWith(
     },
   });
   server.addHandlers(healthHandlers());
+  server.addHandlers(introspectionHandlers('auth', logger, () => []));
   const address = await server.listen(parseAddress(config.addresses.auth));
   return {
     address: formatAddress(address),
@@ -110,7 +112,7 @@ class AuthCalls {
     const result = await this.run(call);
     this.running -= 1;
     if (result instanceof Uint8Array) peer.reply(call.id, 0, result);
-    else peer.reply(call.id, result.id, undefined, undefined, result.message);
+    else peer.reply(call.id, result.id, undefined, result.message);
   }
 
   private async run({ method, payload }: BatchCall): Promise<Uint8Array | CatalogueError> {

@@ -25,6 +25,8 @@ export interface ExpiryLinks {
 export class Expiry {
   private timer: NodeJS.Timeout | undefined;
   private timerAt = Number.POSITIVE_INFINITY;
+  /** Revocations proposed because of expiry. */
+  expired = 0;
   private closed = false;
 
   constructor(
@@ -72,6 +74,7 @@ export class Expiry {
   }
 
   private revoke(id: bigint): void {
+    this.expired++;
     const term = this.leases.term;
     const proposal = {
       kind: EntryKind.ENTRY_LEASE_REVOKE,

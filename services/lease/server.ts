@@ -5,12 +5,13 @@ import { Proposer, RaftStatusLink, ReadIndexer } from '../../libs/member-links';
 import {
   formatAddress,
   healthHandlers,
+  introspectionHandlers,
   parseAddress,
   type ProcessContext,
   type RunningProcess,
 } from '../../libs/process';
 import { type BatchCall, BatchClient, batchHandler, type Channel, connect, createServer } from '../../libs/rpc';
-import { startTracing, tracedBatch } from '../../libs/telemetry';
+import { counter, gauge, type MetricFamily, startTracing, tracedBatch } from '../../libs/telemetry';
 import { decodeLeaseTimeToLiveResponse, encodeLeaseTimeToLiveRequest } from '../../proto/gen/etcdserverpb';
 import {
   decodeLeaseId,
@@ -56,6 +57,7 @@ export async function startLease({ config, logger }: ProcessContext): Promise<Ru
     },
   });
   server.addHandlers(healthHandlers());
+  server.addHandlers(introspectionHandlers('lease', logger, () => lessor.metrics()));
   const address = await server.listen(parseAddress(config.addresses.lease));
   return {
     address: formatAddress(address),
@@ -73,6 +75,7 @@ type CreateExpiry = (leases: LeaseTimer, links: ConstructorParameters<typeof Exp
 
 /** Wires the timer, the keeper and the links to the siblings together. */
 class Lessor {
+  private renewed = 0;
   private readonly leases: LeaseTimer;
   private readonly keeper: LeaseKeeper;
   private readonly expiry: Expiry;
@@ -115,9 +118,18 @@ class Lessor {
       respond(Errors.UnknownMethod.id, new Uint8Array(0));
       return;
     }
+    if (method === LeaseMethod.LEASE_KEEP_ALIVE) this.renewed++;
     if (relayed) (method === LeaseMethod.LEASE_KEEP_ALIVE ? beforeServeRenew : beforeServeLookup).reach();
     const { id } = decodeLeaseId(payload);
     this.keeper.submit(new LeaseRequest(method, id, payload, relayed, deadline, respond));
+  }
+
+  metrics(): MetricFamily[] {
+    return [
+      counter('etcd_debugging_lease_renewed_total', 'Keep-alives answered here.', this.renewed),
+      counter('etcd_debugging_server_lease_expired_total', 'Leases found expired here.', this.expiry.expired),
+      gauge('hexad_lease_timed', 'Leases that are timed.', this.leases.size),
+    ];
   }
 
   close(): void {

@@ -18,6 +18,8 @@ export interface AdmissionBounds {
  */
 export class Admission {
   private readonly total: Share = { requests: 0, bytes: 0 };
+  /** Requests that found no place. */
+  refusals = 0;
   private readonly shares = new Map<ConnectionInfo, Share>();
 
   constructor(private readonly bounds: AdmissionBounds) {}
@@ -42,14 +44,26 @@ export class Admission {
 
   /** False: too many requests. Else `leave` is to be called with the same numbers. */
   enter(share: Share, bytes: number): boolean {
+    if (this.hasRoom(share, bytes)) {
+      this.take(share, bytes);
+      return true;
+    }
+    this.refusals++;
+    return false;
+  }
+
+  private hasRoom(share: Share, bytes: number): boolean {
     const { total, bounds } = this;
     if (share.requests >= bounds.requestsMax - total.requests) return false;
-    if (share.bytes + bytes > bounds.bytesMax - total.bytes) return false;
+    return share.bytes + bytes <= bounds.bytesMax - total.bytes;
+  }
+
+  private take(share: Share, bytes: number): void {
+    const { total } = this;
     share.requests++;
     share.bytes += bytes;
     total.requests++;
     total.bytes += bytes;
-    return true;
   }
 
   leave(share: Share, bytes: number): void {

@@ -1,4 +1,5 @@
 import type { Metadata } from '../../libs/rpc';
+import type { TimedRequest } from './attribution/timed-request';
 import type { RpcError } from '../../libs/errors';
 
 export const noBytes: Uint8Array = new Uint8Array(0);
@@ -12,6 +13,8 @@ export interface Answer {
   readonly cancelled: boolean;
   /** The trace context that entries and internal calls carry; absent or empty: not sampled. */
   readonly trace?: Uint8Array;
+  /** Whose time it is; absent: nobody's, or stage stamps are off. */
+  readonly timed?: TimedRequest | undefined;
   reply(response: Uint8Array, trailers?: Metadata): void;
   fail(error: RpcError, trailers?: Metadata): void;
 }

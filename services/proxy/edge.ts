@@ -5,9 +5,11 @@ import type { Messenger } from '../../libs/event-bus';
 import { PROPOSALS_IN_FLIGHT_BYTES_MAX, REQUESTS_IN_FLIGHT_MAX } from '../../libs/limits';
 import type { Logger } from '../../libs/process';
 import type { ProcessConfig } from '../../libs/config';
+import type { Tracing } from '../../libs/telemetry';
 import type { RequestObserver } from './requests';
 import { AUTH_PATHS, LEASE_PATHS } from '../../proto/gen/hexad';
 import { Admission } from './admission';
+import { Attribution } from './attribution/attribution';
 import { authRoutes } from './auth-routes';
 import { Authenticator } from './auth/authenticator';
 import { createJwtVerifier } from '../../libs/auth-token';
@@ -17,6 +19,8 @@ import { lockRoutes } from './concurrency/lock';
 import { type ProxySettings, SERVER_VERSION } from './config';
 import { Headers } from './headers';
 import { healthRoutes } from './health';
+import type { Metrics } from './http/metrics';
+import { insightRoutes } from './insight';
 import { kvRoutes } from './kv';
 import { leaseRoutes } from './lease';
 import { forwardLargeRange, type LargeRead } from './large-range';
@@ -28,6 +32,7 @@ import { Permissions } from './permissions';
 import { ReadPipeline } from './reads';
 import { Router, type RouterOptions } from './router';
 import { SiblingCalls } from './sibling-calls';
+import { SiblingInspector } from './sibling-inspector';
 import { SlowRequests } from './slow-requests';
 import { MemberGuard } from './member-guard';
 import { HubClient } from './watch/hub-client';
@@ -55,6 +60,8 @@ export class Edge {
   readonly authenticator: Authenticator;
   readonly headers: Headers;
   readonly permissions: Permissions;
+  readonly attribution: Attribution;
+  readonly siblings: SiblingInspector;
   private readonly leases: SiblingCalls;
   private readonly auth: SiblingCalls;
   private readonly links: Links;
@@ -68,8 +75,9 @@ export class Edge {
   constructor(
     private readonly config: ProcessConfig,
     private readonly settings: ProxySettings,
-    logger: Logger,
+    private readonly logger: Logger,
     startTrace: RouterOptions['startTrace'],
+    tracing: Tracing,
     readonly attachment: Attachment,
     messenger: Messenger | undefined,
   ) {
@@ -86,23 +94,27 @@ export class Edge {
     const { maxRequestBytes } = config.limits;
     const term = (): number => this.view.term;
     const timing = { timeoutMs, now, afterArrivals };
+    const origin = randomOrigin();
+    this.attribution = new Attribution({ config, origin, view: this.view, logger, tracing });
+    const { recorder } = this.attribution;
     const entryFormat = (): number => this.view.entryFormat;
-    this.writes = new WritePipeline({ origin: randomOrigin(), maxRequestBytes, ...timing, term, entryFormat });
+    this.writes = new WritePipeline({ origin, maxRequestBytes, ...timing, term, entryFormat, recorder });
     const dialStorage = storageDialler(config, attachment);
     const onLarge = (read: LargeRead): void => forwardLargeRange(dialStorage, read);
-    this.reads = new ReadPipeline({ ...timing, firstContext: randomOrigin(), onLarge });
+    this.reads = new ReadPipeline({ ...timing, firstContext: randomOrigin(), onLarge, recorder });
     this.headers = new Headers(this.view, this.writes, this.reads);
     this.permissions = new Permissions(this.reads, this.view);
     const slowMs = config.timing.warningUnaryRequestMs;
     this.slowRequests = new SlowRequests(logger);
     const slow: RequestObserver['slow'] = (...args) => this.slowRequests.note(...args, now());
-    const observer = { slowMs, now, slow };
+    const observer = { slowMs, now, slow, recorder };
     const admission = new Admission({ requestsMax: REQUESTS_IN_FLIGHT_MAX, bytesMax: PROPOSALS_IN_FLIGHT_BYTES_MAX });
     this.router = new Router({ view: this.view, authenticator: this.authenticator, observer, admission, startTrace });
     this.leases = this.sibling('lease', LEASE_PATHS.Calls, Errors.NotPrimaryLessor);
     this.auth = this.sibling('auth', AUTH_PATHS.Calls, Errors.Timeout);
     this.rights = config.watchRecheckPermissions ? new WatchRights(this.permissions, this.view) : undefined;
     this.links = openLinks(config, this);
+    this.siblings = new SiblingInspector(config);
     this.hubLinks = this.openHubs(messenger);
     this.guard = config.tiers.attach === null ? undefined : this.guardMember();
     attachment.onMoved(() => this.view.memberMoved());
@@ -116,6 +128,13 @@ export class Edge {
     return this.view.feedReady && this.view.hasLeader && self !== undefined && self.name !== '';
   }
 
+  /** Adds hexad.Insight, which tells what `metrics` knows too. */
+  addInsight(metrics: Metrics): void {
+    const { view, attribution, permissions, siblings, logger, router } = this;
+    const { name } = this.config;
+    router.add(insightRoutes({ name, attribution, stats: router.stats, metrics, view, permissions, siblings, logger }));
+  }
+
   /** Answers what is under way with an error; nothing is answered after it. */
   close(): void {
     clearInterval(this.timer);
@@ -124,6 +143,7 @@ export class Edge {
     this.leases.close();
     this.auth.close();
     this.links.close();
+    this.siblings.close();
     this.hubLinks.close();
   }
 
@@ -199,6 +219,7 @@ export class Edge {
     this.view.sweep(at);
     this.leases.sweep(at);
     this.auth.sweep(at);
+    this.attribution.sweep(at);
     this.router.sweep(at, this.settings.leaderlessMaxMs);
     this.slowRequests.sweep(at);
     this.guard?.sweep(at);

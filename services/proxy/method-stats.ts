@@ -1,4 +1,5 @@
 import type { GrpcCode } from '../../libs/errors';
+import { OpStats, opOf } from './attribution/op-stats';
 
 export type MethodType = 'unary' | 'server_stream' | 'bidi_stream';
 
@@ -9,6 +10,8 @@ export class MethodStats {
   sent = 0;
   /** By gRPC code. */
   readonly handled: number[] = Array.from({ length: 17 }, () => 0);
+  /** Durations, by stage. */
+  readonly ops: OpStats;
   readonly service: string;
   readonly method: string;
 
@@ -19,6 +22,7 @@ export class MethodStats {
     const [, service = '', method = ''] = path.split('/');
     this.service = service;
     this.method = method;
+    this.ops = new OpStats(opOf(path));
   }
 
   end(code: GrpcCode): void {

@@ -1,17 +1,31 @@
 import { Errors, errorById, type RpcError, UNCATALOGUED_ID } from '../../libs/errors';
-import { type BatchCall, type BatchReply, decodeReplyBatch, encodeCallBatch } from '../../libs/rpc';
+import {
+  type BatchCall,
+  type BatchReply,
+  decodeReplyBatch,
+  encodeCallBatch,
+  type Metadata,
+  sentAtOf,
+} from '../../libs/rpc';
+import { toHostMicros } from '../../libs/telemetry';
 import { decodeReadIndexReplyBatch, encodeReadIndexBatch, StorageMethod } from '../../proto/gen/hexad';
 import { type Answer, noBytes } from './answer';
+import type { Recorder } from './attribution/recorder';
+import type { Progress } from './attribution/timed-request';
 import type { Identity } from './identity';
 import type { LargeRead } from './large-range';
 import { Limits } from './limits';
 
-class PendingRead implements BatchCall {
+class PendingRead implements BatchCall, Progress {
   /** Set once the read is for storage. */
   id = 0;
   requiredIndex = 0;
   /** How often it has been sent to storage. */
   sends = 0;
+  /** The read index it shares; undefined: it needs none, or has not asked. */
+  context: ReadContext | undefined = undefined;
+  /** When it was sent to storage the last time, shared by all of one message. */
+  asked: { readonly at: number } | undefined = undefined;
   readonly trace: Uint8Array;
 
   constructor(
@@ -21,14 +35,26 @@ class PendingRead implements BatchCall {
     readonly authRevision: number,
     readonly answer: Answer,
     readonly deadline: number,
+    private readonly timeoutMs: number,
   ) {
     this.trace = answer.trace ?? noBytes;
+    if (answer.timed !== undefined) answer.timed.progress = this;
+  }
+
+  get submittedAt(): number {
+    return toHostMicros(this.deadline - this.timeoutMs);
+  }
+
+  get handedOverAt(): number {
+    return this.context === undefined ? (this.asked?.at ?? 0) : toHostMicros(this.context.sentAt);
   }
 }
 
 interface ReadContext {
   readonly reads: PendingRead[];
   sentAt: number;
+  /** Microseconds of the host's clock; 0: it is not yet. */
+  confirmedAt: number;
 }
 
 export interface ReadPipelineOptions {
@@ -38,6 +64,8 @@ export interface ReadPipelineOptions {
   /** First context number: random, so that a restarted process is never handed an old answer. */
   readonly firstContext: number;
   readonly pendingMax?: number;
+  /** Undefined: no stage stamps. */
+  readonly recorder?: Pick<Recorder, 'read'> | undefined;
   /** Takes over a range whose answer is too large for a reply. */
   readonly onLarge?: (read: LargeRead) => void;
 }
@@ -141,7 +169,9 @@ export class ReadPipeline {
 
   onReplyBatch(bytes: Uint8Array): void {
     const replies = decodeReplyBatch(bytes);
-    for (let i = 0; i < replies.length; i++) this.onReply(replies[i] as BatchReply);
+    const sentAt = sentAtOf(bytes);
+    const now = toHostMicros(this.options.now());
+    for (let i = 0; i < replies.length; i++) this.onReply(replies[i] as BatchReply, sentAt, now);
   }
 
   /** Drops what was cancelled, fails what is overdue, asks again for read indexes that did not come. */
@@ -174,7 +204,15 @@ export class ReadPipeline {
     this.count++;
     this.bytes += payload.length;
     const deadline = this.options.now() + this.options.timeoutMs;
-    return new PendingRead(method, payload, identity.user, identity.authRevision, answer, deadline);
+    return new PendingRead(
+      method,
+      payload,
+      identity.user,
+      identity.authRevision,
+      answer,
+      deadline,
+      this.options.timeoutMs,
+    );
   }
 
   private scheduleContext(): void {
@@ -189,12 +227,15 @@ export class ReadPipeline {
     const send = this.sendReadIndex;
     if (send === undefined || this.waiting.length === 0) return;
     const number = this.nextContext++;
-    this.contexts.set(number, { reads: this.waiting, sentAt: this.options.now() });
+    const context = { reads: this.waiting, sentAt: this.options.now(), confirmedAt: 0 };
+    for (const read of context.reads) read.context = context;
+    this.contexts.set(number, context);
     this.waiting = [];
     send(encodeReadIndexBatch({ context: number }));
   };
 
   private contextConfirmed(context: ReadContext, index: number): void {
+    context.confirmedAt = toHostMicros(this.options.now());
     for (const read of context.reads) {
       read.requiredIndex = index;
       this.ask(read);
@@ -214,7 +255,7 @@ export class ReadPipeline {
     const reads = context.reads.filter((read) => this.stillWanted(read, now, Errors.Timeout));
     const isLate = now - context.sentAt >= Limits.readIndexRetryMs;
     if (reads.length > 0 && !isLate) {
-      if (reads.length < context.reads.length) this.contexts.set(number, { reads, sentAt: context.sentAt });
+      if (reads.length < context.reads.length) this.contexts.set(number, { ...context, reads });
       return;
     }
     this.contexts.delete(number);
@@ -244,22 +285,37 @@ export class ReadPipeline {
     const calls = this.forStorage;
     this.forStorage = [];
     if (this.sendCalls === undefined || calls.length === 0) return;
-    for (let i = 0; i < calls.length; i++) (calls[i] as PendingRead).sends++;
+    const asked = { at: toHostMicros(this.options.now()) };
+    for (let i = 0; i < calls.length; i++) {
+      const read = calls[i] as PendingRead;
+      read.sends++;
+      read.asked = asked;
+    }
     this.sendCalls(encodeCallBatch(calls));
   };
 
-  private onReply(reply: BatchReply): void {
+  private onReply(reply: BatchReply, sentAt: number, now: number): void {
     const read = this.atStorage.get(reply.id);
     if (read === undefined) return;
     this.atStorage.delete(reply.id);
     this.release(read);
     if (reply.error === 0 && reply.errorDetail === '') {
       if (read.method === StorageMethod.STORAGE_RANGE) this.lastResponse = reply.payload;
-      read.answer.reply(reply.payload);
+      read.answer.reply(reply.payload, this.timing(read, reply, sentAt, now));
     } else if (reply.error === Errors.LargeAnswer.id && this.options.onLarge !== undefined) {
       const { answer, user, authRevision } = read;
       this.options.onLarge({ answer, user, authRevision, largeRange: reply.payload.slice() });
     } else read.answer.fail(replyError(reply));
+  }
+
+  /** The trailers that the client asked for. */
+  private timing(read: PendingRead, reply: BatchReply, repliedAt: number, now: number): Metadata | undefined {
+    const { timed } = read.answer;
+    const { recorder } = this.options;
+    if (timed === undefined || recorder === undefined) return undefined;
+    const confirmedAt = read.context?.confirmedAt ?? 0;
+    const moments = { confirmedAt, askedAt: read.asked?.at ?? now, workMicros: reply.workMicros, repliedAt };
+    return recorder.read(timed, read, moments, reply.payload, now);
   }
 
   private stillWanted(read: PendingRead, now: number, timeout: RpcError): boolean {

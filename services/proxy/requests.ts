@@ -3,6 +3,8 @@ import type { CancelListener, Metadata, ReplyParts, StreamCall, UnaryCall } from
 import { type Answer, noBytes } from './answer';
 import { type Identity, NOBODY } from './identity';
 import type { Admission, Share } from './admission';
+import type { Recorder } from './attribution/recorder';
+import type { Progress, TimedRequest } from './attribution/timed-request';
 import type { MethodStats } from './method-stats';
 
 /** What happens when requests end, for the log and for traces. */
@@ -11,6 +13,8 @@ export interface RequestObserver {
   readonly slowMs: number;
   readonly now: () => number;
   slow(request: UnaryRequest, tookMs: number, error: RpcError | undefined): void;
+  /** Undefined: no stage stamps. */
+  readonly recorder: Pick<Recorder, 'ended'> | undefined;
 }
 
 /** What a request keeps for its span: the context that its work carries, and what ends it. Both are set at its start. */
@@ -22,10 +26,16 @@ export interface Traced {
 }
 
 /** A client's unary call on its way through the edge. */
-export class UnaryRequest implements Answer, Traced, CancelListener {
+export class UnaryRequest implements Answer, Traced, CancelListener, TimedRequest {
   identity: Identity = NOBODY;
   trace: Uint8Array = noBytes;
   onEnd: ((error: RpcError | undefined) => void) | undefined;
+  authMicros = 0;
+  progress: Progress | undefined = undefined;
+  /** The client asked for the `hexad-timing` trailer. */
+  wantsTiming = false;
+  /** Itself, for the pipelines, unless stage stamps are off. */
+  readonly timed: TimedRequest | undefined;
   private share: Share | undefined;
   private isOver = false;
   private cancelCallback: (() => void) | undefined;
@@ -38,6 +48,7 @@ export class UnaryRequest implements Answer, Traced, CancelListener {
   ) {
     stats.started++;
     stats.received++;
+    this.timed = observer.recorder === undefined ? undefined : this;
   }
 
   /** Takes a place among what is under way until the request ends. False: there is none. */
@@ -61,8 +72,8 @@ export class UnaryRequest implements Answer, Traced, CancelListener {
   reply(response: Uint8Array, trailers?: Metadata): void {
     if (this.isOver) return;
     this.stats.sent++;
-    this.ended(GrpcCode.OK, undefined);
-    this.call.reply(response, trailers);
+    const timing = this.ended(GrpcCode.OK, undefined);
+    this.call.reply(response, trailers === undefined ? timing : trailers);
   }
 
   /** Answers with a message that is handed over in parts; undefined: its engine can't, or the call is over. */
@@ -81,8 +92,8 @@ export class UnaryRequest implements Answer, Traced, CancelListener {
   fail(error: RpcError, trailers?: Metadata): void {
     if (this.isOver) return;
     if (isMalformed(error)) this.call.connection.reportRequest(`${this.stats.path}: ${error.message}`);
-    this.ended(error.code, error);
-    this.call.fail(error, trailers);
+    const timing = this.ended(error.code, error);
+    this.call.fail(error, trailers === undefined ? timing : trailers);
   }
 
   /** Runs when the client has gone before the answer; at once when it has gone already. */
@@ -100,8 +111,9 @@ export class UnaryRequest implements Answer, Traced, CancelListener {
     this.cancelCallback?.();
   }
 
-  private ended(code: GrpcCode, error: RpcError | undefined): void {
-    if (this.isOver) return;
+  /** Returns the timing that the client asked for, unless the pipeline that answers has it. */
+  private ended(code: GrpcCode, error: RpcError | undefined): Metadata | undefined {
+    if (this.isOver) return undefined;
     this.isOver = true;
     if (this.share !== undefined) this.admission.leave(this.share, this.body.length);
     this.share = undefined;
@@ -109,6 +121,8 @@ export class UnaryRequest implements Answer, Traced, CancelListener {
     const took = this.observer.now() - this.call.receivedAt;
     if (took > this.observer.slowMs) this.observer.slow(this, took, error);
     this.onEnd?.(error);
+    const isRecorded = error === undefined && this.progress !== undefined;
+    return isRecorded ? undefined : this.observer.recorder?.ended(this, error);
   }
 }
 

@@ -115,6 +115,7 @@ export class Router {
     return (call: UnaryCall) => {
       const request = new UnaryRequest(call, stats, observer, admission);
       const metadata = readMetadata(call.metadata);
+      request.wantsTiming = metadata.wantsTiming && request.timed !== undefined;
       const refusal = this.refusal(metadata) ?? this.learnerRefusal(route, request);
       if (refusal !== undefined) {
         request.fail(refusal);
@@ -136,7 +137,11 @@ export class Router {
     const { connection } = request.call;
     const resolution = authenticator.resolve(metadata, connection);
     if (resolution === undefined) {
-      authenticator.wait(metadata, connection, (later) => proceed(route, request, later));
+      const since = this.options.observer.now();
+      authenticator.wait(metadata, connection, (later) => {
+        request.authMicros = Math.round((this.options.observer.now() - since) * 1000);
+        proceed(route, request, later);
+      });
     } else proceed(route, request, resolution);
   }
 

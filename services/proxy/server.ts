@@ -3,12 +3,13 @@ import { AuthTokenError } from '../../libs/auth-token';
 import { NatsMessenger } from '../../libs/event-bus';
 import { SLOW_CLIENT_BYTES_MAX } from '../../libs/limits';
 import { type Logger, type ProcessContext, type RunningProcess, StartError } from '../../libs/process';
-import { createServer, type Http1Handler, type RpcServer, type ServerOptions } from '../../libs/rpc';
+import { createServer, type Http1Handler, type RpcServer, type ServerOptions, type Traffic } from '../../libs/rpc';
 import { encodeTrace, parseTraceparent, startTracing, type Tracing } from '../../libs/telemetry';
 import { type ListenUrl, type ProxySettings, proxySettings, SERVER_VERSION } from './config';
 import { Edge } from './edge';
 import { createHttpHandler, type HttpOptions } from './http/handler';
 import { HealthChecks } from './http/health-checks';
+import { Metrics, type MetricSources } from './http/metrics';
 import { createInProcessBackend, JsonGateway } from './json-gateway';
 import { Limits } from './limits';
 import { PeerProblems } from './peer-problems';
@@ -28,7 +29,7 @@ export async function startProxy(context: ProcessContext): Promise<RunningProces
   const startTrace = tracing.enabled ? traceStarter(tracing) : undefined;
   const { settings, edge } = orRefuse(() => {
     const read = proxySettings(config);
-    return { settings: read, edge: new Edge(config, read, logger, startTrace, opened.attachment, messenger) };
+    return { settings: read, edge: new Edge(config, read, logger, startTrace, tracing, opened.attachment, messenger) };
   });
   const servers = await listenAll(edge, settings, { config, logger });
   await untilReady(edge);
@@ -74,7 +75,13 @@ async function listenAll(
   settings: ProxySettings,
   { config, logger }: Pick<ProcessContext, 'config' | 'logger'>,
 ): Promise<RpcServer[]> {
-  const http = httpOptions(edge, settings, config, logger);
+  const servers: RpcServer[] = [];
+  const http = httpOptions(edge, settings, config, logger, () => {
+    const all = servers.map((server) => server.traffic());
+    const sum = (of: (one: Traffic) => number): number => all.reduce((total, one) => total + of(one), 0);
+    return { receivedBytes: sum((one) => one.receivedBytes), sentBytes: sum((one) => one.sentBytes) };
+  });
+  edge.addInsight(http.metrics);
   const client = createHttpHandler(http, 'client');
   const metrics = createHttpHandler(http, 'metrics');
   const { limits, rpcEngine } = config;
@@ -94,6 +101,7 @@ async function listenAll(
   const listen = async (url: ListenUrl, http1: Http1Handler | undefined, serveGrpc: boolean): Promise<RpcServer> => {
     const tls = url.tls && settings.tls !== undefined ? { tls: settings.tls } : {};
     const server = createServer({ ...grpc, ...tls, ...(http1 === undefined ? {} : { http1 }) });
+    servers.push(server);
     if (serveGrpc) server.addHandlers(edge.router.asHandlers());
     await bind(server, url);
     return server;
@@ -119,8 +127,9 @@ function httpOptions(
   settings: ProxySettings,
   config: ProcessContext['config'],
   logger: Logger,
+  traffic: MetricSources['traffic'],
 ): HttpOptions {
-  const { view, writes, reads, router, hub } = edge;
+  const { view, writes, reads, router, hub, siblings } = edge;
   const health = new HealthChecks(view, reads);
   return {
     view,
@@ -129,7 +138,7 @@ function httpOptions(
     cors: config.http.cors,
     hostWhitelist: config.http.hostWhitelist,
     gateway: config.http.enableGateway ? createGateway(edge, settings, logger) : undefined,
-    metrics: {
+    metrics: new Metrics({
       view,
       writes,
       reads,
@@ -138,7 +147,9 @@ function httpOptions(
       health: health.counters,
       version: SERVER_VERSION,
       quotaBytes: config.limits.quotaBackendBytes,
-    },
+      siblings,
+      traffic,
+    }),
   };
 }
 

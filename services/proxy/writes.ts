@@ -1,7 +1,10 @@
 import { Errors, errorById, type RpcError, UNCATALOGUED_ID } from '../../libs/errors';
 import { BATCH_BYTES_SOFT_MAX, PROPOSALS_IN_FLIGHT_BYTES_MAX } from '../../libs/limits';
 import { decodeProposeReplyBatch } from '../../proto/gen/hexad';
+import { toHostMicros } from '../../libs/telemetry';
 import { type Answer, noBytes } from './answer';
+import type { Recorder } from './attribution/recorder';
+import type { Progress } from './attribution/timed-request';
 import type { Identity } from './identity';
 import { Limits } from './limits';
 import {
@@ -12,11 +15,17 @@ import {
   type ResultSink,
 } from './proposal-codec';
 
-const QUEUED = -1;
+/** One batch's way to raft. */
+interface HandOver {
+  /** Term known then. */
+  readonly term: number;
+  /** Microseconds of the host's clock. */
+  readonly at: number;
+}
 
-class PendingWrite implements EncodableProposal {
-  /** Term known when it was handed to raft; −1 while it waits for a link. */
-  handedOverTerm = QUEUED;
+class PendingWrite implements EncodableProposal, Progress {
+  /** Undefined while it waits for a link. */
+  handOver: HandOver | undefined = undefined;
   readonly trace: Uint8Array;
 
   constructor(
@@ -27,9 +36,19 @@ class PendingWrite implements EncodableProposal {
     readonly authRevision: number,
     readonly body: Uint8Array,
     readonly deadline: number,
+    private readonly timeoutMs: number,
     readonly format: number,
   ) {
     this.trace = answer.trace ?? noBytes;
+    if (answer.timed !== undefined) answer.timed.progress = this;
+  }
+
+  get submittedAt(): number {
+    return toHostMicros(this.deadline - this.timeoutMs);
+  }
+
+  get handedOverAt(): number {
+    return this.handOver?.at ?? 0;
   }
 }
 
@@ -44,6 +63,8 @@ export interface WritePipelineOptions {
   readonly afterArrivals: (callback: () => void) => void;
   /** The raft term as this process knows it. */
   readonly term: () => number;
+  /** Undefined: no stage stamps. */
+  readonly recorder?: Pick<Recorder, 'resultsBegin' | 'result' | 'resultsEnd'> | undefined;
   /** The format of entries that all members understand; default: the first. */
   readonly entryFormat?: () => number;
   readonly pendingMax?: number;
@@ -52,6 +73,7 @@ export interface WritePipelineOptions {
 
 export interface WriteCounters {
   proposed: number;
+  batches: number;
   failed: number;
 }
 
@@ -62,7 +84,7 @@ export interface WriteCounters {
  * certainly not proposed.
  */
 export class WritePipeline implements ResultSink {
-  readonly counters: WriteCounters = { proposed: 0, failed: 0 };
+  readonly counters: WriteCounters = { proposed: 0, batches: 0, failed: 0 };
   /** Highest applied index that storage has told on the results stream. */
   appliedIndex = 0;
   /** Log index of the entry whose result is being delivered: of use inside `Answer.reply` only. */
@@ -104,7 +126,8 @@ export class WritePipeline implements ResultSink {
     const { now, timeoutMs } = this.options;
     const { userBytes, authRevision } = identity;
     const deadline = now() + timeoutMs;
-    this.admit(new PendingWrite(sequence, answer, kind, userBytes, authRevision, body, deadline, this.entryFormat()));
+    const format = this.entryFormat();
+    this.admit(new PendingWrite(sequence, answer, kind, userBytes, authRevision, body, deadline, timeoutMs, format));
   }
 
   /** Proposes a hexad.ConfChange; `make` gets the request id that the change must carry. */
@@ -113,7 +136,8 @@ export class WritePipeline implements ResultSink {
     const { now, timeoutMs, origin } = this.options;
     const body = make(origin, sequence);
     const { userBytes, authRevision } = identity;
-    this.admit(new PendingWrite(sequence, answer, CONF_CHANGE, userBytes, authRevision, body, now() + timeoutMs, 0));
+    const deadline = now() + timeoutMs;
+    this.admit(new PendingWrite(sequence, answer, CONF_CHANGE, userBytes, authRevision, body, deadline, timeoutMs, 0));
   }
 
   /** Raft listens. */
@@ -140,7 +164,10 @@ export class WritePipeline implements ResultSink {
   }
 
   onResultBatch(bytes: Uint8Array): void {
+    const { recorder } = this.options;
+    recorder?.resultsBegin(bytes);
     readResultBatch(bytes, this);
+    recorder?.resultsEnd();
   }
 
   onProposeReplyBatch(bytes: Uint8Array): void {
@@ -158,7 +185,9 @@ export class WritePipeline implements ResultSink {
     this.resultIndex = index;
     if (error === 0 && detail === '') {
       this.lastResponse = response;
-      pending.answer.reply(response);
+      const { timed } = pending.answer;
+      const trailers = timed === undefined ? undefined : this.options.recorder?.result(timed, pending, index, response);
+      pending.answer.reply(response, trailers);
     } else pending.answer.fail(errorById(error === 0 ? UNCATALOGUED_ID : error, detail));
   }
 
@@ -210,13 +239,13 @@ export class WritePipeline implements ResultSink {
     if (send === undefined || !this.resultsUp) return;
     const queue = this.queue;
     this.queue = [];
-    const term = this.options.term();
+    const handOver = { term: this.options.term(), at: toHostMicros(this.options.now()) };
     let batch: PendingWrite[] = [];
     let bytes = 0;
     for (let i = 0; i < queue.length; i++) {
       const pending = queue[i] as PendingWrite;
       if (this.isGone(pending)) continue;
-      pending.handedOverTerm = term;
+      pending.handOver = handOver;
       batch.push(pending);
       bytes += pending.body.length;
       if (bytes < BATCH_BYTES_SOFT_MAX) continue;
@@ -229,6 +258,7 @@ export class WritePipeline implements ResultSink {
 
   private sendProposals(send: (batch: Uint8Array) => void, batch: readonly PendingWrite[]): void {
     this.counters.proposed += batch.length;
+    this.counters.batches++;
     send(this.encoder.encodeBatch(batch));
   }
 
@@ -243,7 +273,7 @@ export class WritePipeline implements ResultSink {
   /** Fails what was handed to raft in a term before `term`. */
   private failHandedOver(term: number, error: RpcError): void {
     for (const pending of this.pending.values()) {
-      if (pending.handedOverTerm !== QUEUED && pending.handedOverTerm < term) this.settle(pending, error);
+      if (pending.handOver !== undefined && pending.handOver.term < term) this.settle(pending, error);
     }
   }
 

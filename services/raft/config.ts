@@ -26,6 +26,8 @@ export interface RaftSettings {
   readonly strictReconfigCheck: boolean;
   /** Forget the other members, whatever they say. */
   readonly forceNewCluster: boolean;
+  /** Whether entries note where their time goes. */
+  readonly stageStamps: boolean;
   readonly limits: RaftLimits;
 }
 
@@ -85,6 +87,7 @@ export function raftSettings(config: ProcessConfig): RaftSettings {
     fsync: !config.unsafeNoFsync,
     strictReconfigCheck: config.raft.strictReconfigCheck,
     forceNewCluster: config.raft.forceNewCluster,
+    stageStamps: config.telemetry.stageStamps,
     limits: raftLimits(electionMs, config.limits),
   };
 }

@@ -8,8 +8,10 @@ import { decodeDeliverAck, type DeliverAck, encodeDeliverBatch, type StoreSnapsh
 import type { RaftSettings } from './config';
 import type { Consensus } from './consensus';
 import { onDecoded } from './reply-stream';
+import type { EntryStamps } from './stamps';
 import type { RaftStats } from './stats';
 
+const NO_BYTES = new Uint8Array(0);
 const beforeDeliver = failpoint('raftBeforeDeliver');
 
 const NOT_RECORDED = { code: GrpcCode.Unavailable, message: 'the snapshot is being recorded' };
@@ -19,6 +21,7 @@ export interface DeliverOptions {
   readonly wal: Wal;
   readonly settings: RaftSettings;
   readonly stats: RaftStats;
+  readonly stamps: EntryStamps;
   readonly fatal: (error: unknown) => never;
   /** The store came from another member. True once the WAL says so too; until then nothing is delivered. */
   readonly recordInstalled: (snapshot: StoreSnapshot) => boolean;
@@ -158,13 +161,17 @@ export class Deliver {
   }
 
   private sendBatch(attached: Attached, entries: LogEntry[]): void {
-    const { settings, consensus, stats } = this.options;
+    const { settings, consensus, stats, stamps } = this.options;
     const { clusterId, memberId } = settings;
+    const first = entries[0];
+    const last = entries.at(-1);
+    const timings = first === undefined || last === undefined ? NO_BYTES : stamps.forDelivery(first.index, last.index);
     stats.deliverBatches += 1;
     const bytes = encodeDeliverBatch({
       entries,
       commitIndex: consensus.core.commit,
       leaderTerm: consensus.core.term,
+      timings,
       ...(attached.isFirst ? { clusterId, memberId } : {}),
     });
     attached.isFirst = false;

@@ -1,9 +1,9 @@
 import type { ProcessConfig } from '../../libs/config';
 import { Errors, type CatalogueError } from '../../libs/errors';
 import type { DataProcessContext, Logger } from '../../libs/process';
-import type { ConfState, NodeId, SoftState } from '../../libs/raft';
+import { type ConfState, type Message, MessageType, type NodeId, type SoftState } from '../../libs/raft';
 import type { UnaryCall } from '../../libs/rpc';
-import type { Tracing } from '../../libs/telemetry';
+import { hostMicros, type MetricFamily, type Tracing } from '../../libs/telemetry';
 import type { Wal } from '../../libs/wal';
 import {
   type ConfChange,
@@ -12,6 +12,7 @@ import {
   encodePeerBatch,
   encodePeerMembersResponse,
   encodeRaftMoveLeaderResponse,
+  type PeerBatch,
   type StoreSnapshot,
 } from '../../proto/gen/hexad';
 import type { PeerMember, RaftSettings } from './config';
@@ -21,15 +22,19 @@ import type { MemberBook } from './conf-changes';
 import { ConfGuard } from './conf-guard';
 import type { Opened } from './open';
 import { peerClientTls } from '../../libs/peer-address';
+import { AllPeerCounts } from './peers/peer-counts';
 import { PeerEncoder } from './peers/peer-codec';
+import type { PeerStamps } from './peers/peer';
 import { PeerSet } from './peers/peer-set';
 import { PeerServer, type PeerServerOptions, refusalOfHello, REMOVED } from './peers/peer-server';
 import { Proposals } from './proposals';
 import { Reads } from './reads';
 import { Relay } from './relay';
 import { Snapshots } from './snapshots/snapshots';
+import { raftMetrics } from './metrics';
 import { createStats } from './stats';
 import { StatusFeed } from './status';
+import { EntryStamps } from './stamps';
 import { ProposalTraces } from './traces';
 
 /** Refusals of a peer are said in the log no more often than this. */
@@ -47,8 +52,12 @@ interface Transfer {
 /** All parts of the raft process, wired together; `server.ts` gives them their listeners. */
 export class RaftHost {
   readonly stats = createStats();
+  private readonly peerCounts = new AllPeerCounts();
   readonly proposals: Proposals;
   private readonly traces: ProposalTraces;
+  private readonly stamps: EntryStamps;
+  /** When each member's last append came, on the host's clock. */
+  private readonly appendsAt = new Map<NodeId, number>();
   readonly reads: Reads;
   readonly deliver: Deliver;
   readonly status: StatusFeed;
@@ -87,17 +96,21 @@ export class RaftHost {
     this.wal = wal;
     this.book = book;
     this.hints = opened.hints;
+    this.stamps = new EntryStamps(settings.memberId, hostMicros, settings.stageStamps, settings.heartbeatMs);
+    const { stamps } = this;
     this.peers = new PeerSet(settings.memberId, {
       engine: config.rpcEngine,
       queueBytes: limits.queueBytes,
       encoder: new PeerEncoder(),
       stats,
+      counts: this.peerCounts,
       tls: (host) => peerClientTls(config.tls.peer, host),
       hello: (to) => {
         const { clusterId, memberId: from, serverVersion } = settings;
         const peerUrls = [...config.urls.advertisePeer];
         return encodePeerBatch({ hello: { clusterId, from, to, nonce, serverVersion, peerUrls } });
       },
+      stamps: settings.stageStamps ? this.peerStamps() : undefined,
       onLost: (id) => this.peerLost(id),
       onConnected: (id) => this.peerConnected(id),
       onSnapshot: (id) => this.snapshots.send(id),
@@ -123,8 +136,8 @@ export class RaftHost {
       refusalOf: (hello) => refusalOfHello(this.helloChecks, hello),
     });
     const recordInstalled = (snapshot: StoreSnapshot): boolean => this.snapshots.record(snapshot);
-    this.deliver = new Deliver({ consensus, wal, settings, stats, fatal, recordInstalled });
-    this.traces = new ProposalTraces(tracing);
+    this.deliver = new Deliver({ consensus, wal, settings, stats, stamps, fatal, recordInstalled });
+    this.traces = new ProposalTraces(tracing, config.name);
     const guard = new ConfGuard({
       core,
       book,
@@ -136,6 +149,7 @@ export class RaftHost {
       ...shared,
       peers,
       traces: this.traces,
+      stamps,
       backlog: () => (this.snapshots.isFull ? NO_ROOM : this.deliver.backlog()),
       refusalOfChange: (entry, isOwn) => guard.refusalOf(entry, isOwn),
     });
@@ -221,7 +235,10 @@ export class RaftHost {
   private events(): ConstructorParameters<typeof Consensus>[2] {
     return {
       beforeTurn: () => this.reads.ask(),
-      send: (messages) => this.peers.send(messages),
+      send: (messages) => {
+        this.advanceStamps(); // before what tells the followers of a commit is sent
+        this.peers.send(messages);
+      },
       flushPeers: () => this.peers.flush(),
       readConfirmed: (states) => this.reads.confirmed(states),
       readsDropped: (contexts) => this.reads.dropped(contexts),
@@ -229,14 +246,59 @@ export class RaftHost {
       stepsOf: (index, change) => (index <= this.book.index ? [] : this.book.apply(index, change)),
       configurationChanged: (conf, change) => this.configurationChanged(conf, change),
       afterTurn: () => {
+        this.advanceStamps();
         this.deliver.send();
         this.snapshots.afterTurn();
+        this.traces.persisted(this.consensus.core.persistedIndex, this.wal.lastSyncMs);
         this.traces.committed(this.consensus.core.commit);
         this.status.update();
         this.flushReplies();
       },
     };
   }
+
+  private advanceStamps(): void {
+    const { core } = this.consensus;
+    this.stamps.advance(core.persistedIndex, core.commit, this.wal.lastSyncMs * 1000);
+  }
+
+  private peerStamps(): PeerStamps {
+    return {
+      clock: hostMicros,
+      takeFor: (id) => this.stamps.takeFor(id),
+      appendHeld: (id) => Math.max(0, Math.round(hostMicros() - (this.appendsAt.get(id) ?? hostMicros()))),
+      fsyncMicros: () => Math.round(this.wal.lastSyncMs * 1000),
+    };
+  }
+
+  /** Notes when a member's append came, and what another one's acknowledgement says. */
+  private stampMessages(from: NodeId, messages: readonly Message[], batch: PeerBatch): void {
+    if (!this.settings.stageStamps) return;
+    for (const { type, index, reject, entries } of messages) {
+      if (type === MessageType.Append && entries.length > 0) this.appendsAt.set(from, hostMicros());
+      else if (type === MessageType.AppendReply && !reject) {
+        this.stamps.acknowledged(from, index, batch.appendHeld, batch.appendFsync);
+      }
+    }
+  }
+
+  /** What this process tells of itself. */
+  readonly metrics = (): MetricFamily[] => {
+    const { core } = this.consensus;
+    const { voters, learners } = core.confState;
+    for (const id of [...voters, ...learners]) if (id !== core.id) this.peerCounts.of(id); // rates then begin at zero
+    const followers = core.progress().filter(({ id }) => id !== core.id);
+    return raftMetrics({
+      self: core.id,
+      stats: this.stats,
+      wal: this.wal,
+      peers: this.peerCounts,
+      isConnected: (id) => this.peers.get(BigInt(`0x${id}`))?.isConnected ?? false,
+      term: () => core.term,
+      lags: () => followers.map(({ id, match }) => [id.toString(16), Math.max(0, core.lastIndex - match)] as const),
+      backlog: () => this.deliver.backlog().entries,
+    });
+  };
 
   private flushReplies(): void {
     for (const stream of this.dirty) stream.flush();
@@ -251,17 +313,25 @@ export class RaftHost {
         this.heardOfStranger(from, peerUrls);
       },
       stats: this.stats,
+      counts: this.peerCounts,
       fatal,
-      onMessages: (from, messages) => {
+      onMessages: (from, messages, batch) => {
+        this.stampMessages(from, messages, batch);
+        if (messages.some(({ type }) => type === MessageType.HeartbeatReply))
+          this.peerCounts.of(from).heartbeatAnswered(performance.now());
         const takesEntries = !this.snapshots.isFull;
         for (const message of messages) {
           if (message.from !== from) continue;
+          if (message.entries.length > 0) this.traces.replicated(message.entries);
           if (takesEntries || message.entries.length === 0) this.consensus.core.step(message);
         }
         this.consensus.schedule();
       },
       onExtras: (from, batch) => {
-        if (batch.proposals.length > 0) this.proposals.forwarded(from, batch.proposals);
+        if (batch.forwarded.length > 0) this.stamps.told(batch.forwarded);
+        const { proposals, forwardArrived, forwardSent } = batch;
+        if (proposals.length > 0)
+          this.proposals.forwarded({ member: from, arrived: forwardArrived, sent: forwardSent }, proposals);
         if (batch.proposalReplies.length > 0) this.proposals.forwardedRefused(batch.proposalReplies);
         if (batch.relayRequests.length > 0) this.relay.fromPeer(from, batch.relayRequests);
         if (batch.relayReplies.length > 0) this.relay.replies(batch.relayReplies);
@@ -286,6 +356,7 @@ export class RaftHost {
   };
 
   private tick(): void {
+    this.stamps.tick();
     this.consensus.core.tick();
     const target = this.consensus.handOverIfStalled(this.settings.electionMs);
     if (target !== 0n)
@@ -315,6 +386,7 @@ export class RaftHost {
     this.endTransfers();
     if (role !== 'leader') {
       this.traces.leadershipLost();
+      this.stamps.leadershipLost();
       this.leaveIfRemoved();
     }
     this.proposals.retryHeld();

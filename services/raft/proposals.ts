@@ -1,6 +1,7 @@
 import { type CatalogueError, Errors } from '../../libs/errors';
 import { type NodeId, type ProposedEntry, type ProposeResult } from '../../libs/raft';
 import type { StreamHandler } from '../../libs/rpc';
+import { toHostMicros } from '../../libs/telemetry';
 import {
   decodeProposeBatch,
   encodeProposeReplyBatch,
@@ -12,6 +13,7 @@ import type { Consensus } from './consensus';
 import type { PeerSet } from './peers/peer-set';
 import { onDecoded, ReplyStream } from './reply-stream';
 import type { RaftStats } from './stats';
+import type { EntryStamps, ForwardedFrom } from './stamps';
 import type { ProposalTraces } from './traces';
 
 export interface ProposalsOptions {
@@ -20,6 +22,7 @@ export interface ProposalsOptions {
   readonly limits: RaftLimits;
   readonly stats: RaftStats;
   readonly traces: ProposalTraces;
+  readonly stamps: EntryStamps;
   readonly now: () => number;
   readonly dirty: Set<{ flush(): void }>;
   /** Why a change of the members is not taken now; `isOwn`: no other member passed it on. */
@@ -46,6 +49,8 @@ export class Proposals {
   private readonly streams = new Map<number, ReplyStream<ProposeReplyInput>>();
   private held: Held[] = [];
   private heldBytes = 0;
+  /** While proposals of another member are being submitted: its stamps of them. */
+  private forwardedFrom: ForwardedFrom | undefined;
 
   constructor(private readonly options: ProposalsOptions) {}
 
@@ -75,9 +80,11 @@ export class Proposals {
   };
 
   /** Proposals that `from` forwarded: appended here and now, or refused. */
-  forwarded(from: NodeId, proposals: readonly Proposal[]): void {
+  forwarded(from: ForwardedFrom, proposals: readonly Proposal[]): void {
     this.options.stats.proposalsReceived += proposals.length;
-    this.submit(proposals, from);
+    this.forwardedFrom = from;
+    this.submit(proposals, from.member);
+    this.forwardedFrom = undefined;
   }
 
   /** Refusals of what this member forwarded. */
@@ -142,22 +149,25 @@ export class Proposals {
     if (refusal !== undefined) return this.refuse(proposals, origin, refusal);
     const { core } = this.options.consensus;
     const result = core.propose(proposals.map(entryOf));
-    if (result === 'ok') return this.options.traces.appended(proposals, core.lastIndex);
+    if (result === 'ok') {
+      this.options.stamps.appended(core.lastIndex, proposals.length, toHostMicros(since), this.forwardedFrom);
+      return this.options.traces.appended(proposals, core.lastIndex);
+    }
     if (result === 'uncommitted-limit') return this.refuse(proposals, origin, Errors.TooManyRequests);
     // What was forwarded goes no further, and the other member does not hold it either: it is told at once.
     if (typeof origin === 'bigint') return this.refuse(proposals, origin, refusalOf(result));
-    if (result !== 'not-leader' || !this.forward(proposals)) this.hold(proposals, origin, since);
+    if (result !== 'not-leader' || !this.forward(proposals, since)) this.hold(proposals, origin, since);
   }
 
   private refusalOfChange(first: Proposal | undefined, isOwn: boolean): CatalogueError | undefined {
     return first?.conf ? this.options.refusalOfChange(first.entry, isOwn) : undefined;
   }
 
-  private forward(proposals: readonly Proposal[]): boolean {
+  private forward(proposals: readonly Proposal[], since: number): boolean {
     const { consensus, peers, stats } = this.options;
     const leader = peers.get(consensus.core.leader);
     if (leader === undefined || !leader.canForward) return false;
-    leader.forward(proposals);
+    leader.forward(proposals, since);
     this.options.traces.forwarded(proposals, consensus.core.leader);
     stats.proposalsForwarded += proposals.length;
     return true;

@@ -1,6 +1,7 @@
 import {
   formatAddress,
   healthHandlers,
+  introspectionHandlers,
   parseAddress,
   type DataProcessContext,
   type RunningProcess,
@@ -28,6 +29,7 @@ export async function startRaft(context: DataProcessContext): Promise<RunningPro
   const server = createServer({ engine: config.rpcEngine, maxReceiveBytes: INTERNAL_MESSAGE_BYTES_MAX });
   server.addHandlers(siblingHandlers(host));
   server.addHandlers(healthHandlers());
+  server.addHandlers(introspectionHandlers('raft', logger, host.metrics));
   const address = await server.listen(parseAddress(config.addresses.raft));
   host.start();
   return {

@@ -1,4 +1,7 @@
-import { decodeTrace, type Span, type Tracing } from '../../libs/telemetry';
+import { randomBytes } from 'node:crypto';
+import type { LogEntry } from '../../libs/raft';
+import { decodeTrace, type Span, type TraceContext, type Tracing } from '../../libs/telemetry';
+import { Reader, WireError } from '../../libs/wire';
 import type { Proposal } from '../../proto/gen/hexad';
 
 interface Open {
@@ -10,7 +13,14 @@ interface Open {
 export class ProposalTraces {
   private open: Open[] = [];
 
-  constructor(private readonly tracing: Tracing) {}
+  private received: Open[] = [];
+  /** Requests whose entries the next sync makes durable. */
+  private unsynced: { readonly index: number; readonly context: TraceContext }[] = [];
+
+  constructor(
+    private readonly tracing: Tracing,
+    private readonly member: string,
+  ) {}
 
   /** `proposals` were appended just now; the last of them at `lastIndex`. */
   appended(proposals: readonly Proposal[], lastIndex: number): void {
@@ -20,7 +30,9 @@ export class ProposalTraces {
       const index = lastIndex - proposals.length + 1 + at;
       const attributes = { 'hexad.index': index, 'hexad.bytes': entry.length };
       const span = this.tracing.startChild('raft.propose', decodeTrace(trace), attributes);
-      if (span !== undefined) this.open.push({ index, span });
+      if (span === undefined) return;
+      this.open.push({ index, span });
+      this.unsynced.push({ index, context: span.context });
     });
   }
 
@@ -31,6 +43,40 @@ export class ProposalTraces {
       if (trace.length > 0)
         this.tracing.startChild('raft.forward', decodeTrace(trace), { 'hexad.leader': leader.toString(16) })?.end();
     }
+  }
+
+  /** The leader has sent these entries; they are in the log of this member once they are synced. */
+  replicated(entries: readonly LogEntry[]): void {
+    if (!this.tracing.enabled) return;
+    for (const { index, data } of entries) {
+      const span = this.tracing.startChild('raft.append', traceOf(data), { 'hexad.index': index });
+      if (span === undefined) continue;
+      this.received.push({ index, span });
+      this.unsynced.push({ index, context: span.context });
+    }
+  }
+
+  /** Everything up to `index` is synced here; the last write and fdatasync took `tookMs`. */
+  persisted(index: number, tookMs: number): void {
+    if (this.unsynced.length === 0) return;
+    for (const item of this.received) if (item.index <= index) item.span.end();
+    this.received = this.received.filter((item) => item.index > index);
+    const synced = this.unsynced.filter((item) => item.index <= index);
+    if (synced.length === 0) return;
+    this.unsynced = this.unsynced.filter((item) => item.index > index);
+    this.emitBatch(
+      synced.map(({ context }) => context),
+      tookMs,
+    );
+  }
+
+  /** A batch is nobody's child: it links to the requests that it served. */
+  private emitBatch(links: readonly TraceContext[], tookMs: number): void {
+    const endMs = Date.now();
+    const ids = { traceId: randomBytes(16).toString('hex'), spanId: randomBytes(8).toString('hex'), parentSpanId: '' };
+    const attributes = { 'hexad.raft.batch.sampled': links.length };
+    const owner = { process: 'raft', member: this.member };
+    this.tracing.emit([{ name: 'raft.sync', ...ids, startMs: endMs - tookMs, endMs, attributes, links, ...owner }]);
   }
 
   /** Everything up to `index` is committed. */
@@ -45,4 +91,19 @@ export class ProposalTraces {
     for (const { span } of this.open) span.end('leadership lost before the commit');
     this.open = [];
   }
+}
+
+/** The trace context that a hexad.Entry carries (field 7, the last but one); undefined: not sampled, or not an entry. */
+function traceOf(data: Uint8Array): TraceContext | undefined {
+  try {
+    const reader = new Reader(data);
+    while (reader.pos < reader.end) {
+      const tag = reader.tag();
+      if (tag === 0x3a) return decodeTrace(reader.bytes());
+      reader.skip(tag);
+    }
+  } catch (error) {
+    if (!(error instanceof WireError)) throw error;
+  }
+  return undefined;
 }

@@ -17,6 +17,8 @@ export interface StorageConfig {
   readonly compaction: { readonly mode: 'periodic' | 'revision'; readonly retention: number };
   /** Random nonce of this process's own proposals, from 1 to below 2^52. */
   readonly origin: number;
+  /** Whether results and reads tell where their time went. */
+  readonly stageStamps: boolean;
 }
 
 export function storageConfig(config: ProcessConfig): StorageConfig {
@@ -29,6 +31,7 @@ export function storageConfig(config: ProcessConfig): StorageConfig {
     quotaBytes: quotaBytes(config.limits.quotaBackendBytes),
     autoDisarm: config.limits.autoDisarm,
     compaction: { mode: config.timing.autoCompactionMode, retention: config.timing.autoCompactionRetention },
+    stageStamps: config.telemetry.stageStamps,
     origin: Number(BigInt.asUintN(52, randomBytes(8).readBigUInt64BE())) || 1,
   };
 }

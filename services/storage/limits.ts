@@ -34,6 +34,8 @@ export const limits = {
   /** Entries and milliseconds after which apply yields to reads and links. */
   applySliceEntries: 512,
   applySliceMs: 10,
+  /** A slice that takes longer counts as a slow apply. */
+  slowApplyMs: 100,
   /** Snapshots that are streamed to clients at a time, how long each holds the event loop, and how long its reader may stall. */
   backupsMax: 4,
   backupSliceMs: 4,

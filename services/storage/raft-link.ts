@@ -31,7 +31,8 @@ export interface RaftLinkOptions {
   readonly fatal: (error: unknown) => never;
   /** A new stream: entries not applied by now will come again. */
   onConnecting(): void;
-  onEntries(entries: readonly LogEntry[], commitIndex: number): void;
+  /** `timings`: an encoded EntryTimings, or empty. */
+  onEntries(entries: readonly LogEntry[], commitIndex: number, timings: Uint8Array): void;
   queuedBytes(): number;
 }
 
@@ -125,7 +126,7 @@ export class RaftLink {
         this.options.clearInstalled();
         this.installed = undefined;
       }
-      this.options.onEntries(batch.entries, batch.commitIndex);
+      this.options.onEntries(batch.entries, batch.commitIndex, batch.timings);
     } catch (error) {
       fatal(error);
     }

@@ -5,6 +5,7 @@ import { CorruptionError, NewerFormatError, type Store } from '../../libs/mvcc';
 import {
   formatAddress,
   healthHandlers,
+  introspectionHandlers,
   lockDirectory,
   parseAddress,
   type DataProcessContext,
@@ -19,6 +20,7 @@ import type { StoreSnapshot } from '../../proto/gen/hexad';
 import { ApplyAttempts } from './apply/attempts';
 import { type StorageConfig, storageConfig } from './config';
 import { clearInstalled, readInstalled } from './copy/installed';
+import { StorageCounts } from './counts';
 import { limits } from './limits';
 import { storedIdentity } from './state/state';
 import { Storage } from './storage';
@@ -34,7 +36,8 @@ export async function startStorage(context: DataProcessContext): Promise<Running
   const settings = storageConfig(config);
   mkdirSync(settings.storeDir, { recursive: true, mode: 0o700 });
   const unlock = await lockDirectory(settings.storeDir);
-  const { store, generation, installed, disk } = openChecked(settings, fatal, context);
+  const counts = new StorageCounts();
+  const { store, generation, installed, disk } = openChecked(settings, fatal, context, counts);
   const tracing = startTracing(config);
   const channelOptions = { engine: config.rpcEngine, maxReceiveBytes: INTERNAL_MESSAGE_BYTES_MAX };
   const raft = parseAddress(config.addresses.raft);
@@ -46,6 +49,7 @@ export async function startStorage(context: DataProcessContext): Promise<Running
     wallMicros,
     config: settings,
     store,
+    counts,
     attempts: new ApplyAttempts(settings.storeDir),
     logger,
     tracing,
@@ -60,6 +64,7 @@ export async function startStorage(context: DataProcessContext): Promise<Running
   const server = createServer({ engine: config.rpcEngine, maxReceiveBytes: INTERNAL_MESSAGE_BYTES_MAX });
   server.addHandlers(storage.handlers);
   server.addHandlers(healthHandlers());
+  server.addHandlers(introspectionHandlers('storage', logger, storage.metrics));
   const address = await server.listen(parseAddress(config.addresses.storage));
   // Not before there is something to serve: it is eight megabytes of writing.
   const reserving = setInterval(() => void disk.reserve(), limits.diskReserveCheckMs);
@@ -89,6 +94,7 @@ function openChecked(
   settings: StorageConfig,
   fatal: (error: unknown) => never,
   { logger }: Pick<DataProcessContext, 'logger'>,
+  counts: StorageCounts,
 ): Opened {
   const { storeDir } = settings;
   const disk = new StoreDisk(storeDir, logger);
@@ -97,12 +103,13 @@ function openChecked(
     removeOtherGenerations(storeDir);
     const generation = currentGeneration(storeDir);
     const installed = readInstalled(generation);
+    const onCommit = (tookMs: number): void => counts.commit.observe(tookMs / 1000);
     if (installed !== undefined) beforeOpenSnapshot.reach();
     opened = {
       generation,
       installed,
       disk,
-      store: openStore({ directory: generation, onFatal: fatal, patience: disk.patience }),
+      store: openStore({ directory: generation, onFatal: fatal, patience: disk.patience, onCommit }),
     };
     if (installed !== undefined) afterOpenSnapshot.reach();
   } catch (error) {

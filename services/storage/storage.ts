@@ -3,8 +3,9 @@ import type { Store } from '../../libs/mvcc';
 import type { Logger } from '../../libs/process';
 import type { Channel, Handlers } from '../../libs/rpc';
 import { LmdbEngine } from '../../libs/store';
-import type { Tracing } from '../../libs/telemetry';
+import { hostMicros, type MetricFamily, type Tracing } from '../../libs/telemetry';
 import { type LogEntry, STORAGE_PATHS, type StoreSnapshot } from '../../proto/gen/hexad';
+import { ApplyStamps } from './apply-stamps';
 import { ApplyLoop } from './apply/apply-loop';
 import type { Attempts } from './apply/attempts';
 import { StateMachine } from './apply/machine';
@@ -26,6 +27,9 @@ import { limits } from './limits';
 import { Outputs } from './outputs';
 import { OwnProposals } from './own-proposals';
 import { RaftLink } from './raft-link';
+import { StorageCounts } from './counts';
+import { storageMetrics } from './metrics';
+import { Alarm } from './state/alarms';
 import { Space } from './space';
 import type { StoreDisk } from './store-disk';
 import { RangePartsServer } from './reads/range-parts';
@@ -37,6 +41,8 @@ import { openState, type ReplicatedState, saveIdentity, storedIdentity } from '.
 export interface StorageOptions {
   readonly config: StorageConfig;
   readonly store: Store;
+  /** Absent: nobody asks. */
+  readonly counts?: StorageCounts;
   /** Remembers deaths across restarts. */
   readonly attempts: Attempts;
   readonly logger: Logger;
@@ -64,7 +70,9 @@ export class Storage {
   readonly handlers: Handlers;
   private readonly state: ReplicatedState;
   private readonly gate = new Gate();
-  private readonly results = new ResultsFeed();
+  private readonly counts: StorageCounts;
+  private readonly stamps: ApplyStamps | undefined;
+  private readonly results: ResultsFeed;
   private readonly events: EventsFeed;
   private readonly compactor: Compactor;
   private readonly outputs: Outputs;
@@ -84,6 +92,9 @@ export class Storage {
     const { config, store, logger, tracing, fatal } = options;
     const { identity } = config;
     const headers = new ResponseHeaders(identity);
+    this.counts = options.counts ?? new StorageCounts();
+    this.stamps = config.stageStamps ? new ApplyStamps(hostMicros) : undefined;
+    this.results = new ResultsFeed(this.stamps);
     this.space = new Space({
       store,
       quotaBytes: config.quotaBytes,
@@ -101,7 +112,10 @@ export class Storage {
     const context = this.readContext(headers);
     const parts = new RangePartsServer({ context, gate: this.gate, fatal });
     const methods = createReadMethods(context);
-    this.reads = new ReadServer(store, this.gate, tracing.enabled ? tracedMethods(tracing, methods) : methods);
+    this.reads = new ReadServer(store, this.gate, tracing.enabled ? tracedMethods(tracing, methods) : methods, {
+      clock: config.stageStamps ? hostMicros : undefined,
+      counts: this.counts,
+    });
     const backups = new BackupServer({
       state: this.state,
       gate: this.gate,
@@ -145,7 +159,8 @@ export class Storage {
         [STORAGE_PATHS.CopyIn]: (call) => this.copyIn.serve(call),
       },
     };
-    this.loop = this.createLoop(new StateMachine(this.state, headers, this.outputs, config.release, tracing));
+    const machine = new StateMachine(this.state, headers, this.outputs, config.release, tracing, this.counts);
+    this.loop = this.createLoop(machine);
     this.raft = this.createRaftLink();
     this.own = this.createOwnProposals();
     // Commits follow the answers by a timer of the store's own; raft learns of them a little later still.
@@ -154,6 +169,18 @@ export class Storage {
     if (store.isCompacting) this.compactor.start();
     if (options.disk !== undefined) options.disk.onChange = () => this.own.reconsider();
   }
+
+  /** What this process tells of itself. */
+  readonly metrics = (): MetricFamily[] =>
+    storageMetrics({
+      store: this.options.store,
+      counts: this.counts,
+      leases: () => this.state.leases.size,
+      alarms: () => this.state.alarms.list(Alarm.NONE),
+      queuedBytes: () => this.loop.queuedBytes,
+      waitingReads: () => this.reads.waitingCount,
+      hubs: () => this.events.hubCount,
+    });
 
   /** Takes no more entries and makes everything durable. */
   async close(): Promise<void> {
@@ -179,6 +206,8 @@ export class Storage {
     const { store, attempts, logger, fatal } = this.options;
     return new ApplyLoop(store, machine, attempts, {
       onSlice: (bytes) => this.afterSlice(bytes),
+      stamps: this.stamps,
+      counts: this.counts,
       onHalt: (index) => logger.fatal({ index }, 'apply halts: this entry has ended the process again and again'),
       fatal,
     });
@@ -196,8 +225,11 @@ export class Storage {
       members: () => this.state.members.list(),
       logger,
       fatal,
-      onConnecting: () => this.loop.reset(),
-      onEntries: (entries, commitIndex) => this.receive(entries, commitIndex),
+      onConnecting: () => {
+        this.loop.reset();
+        this.stamps?.reset();
+      },
+      onEntries: (entries, commitIndex, timings) => this.receive(entries, commitIndex, timings),
       queuedBytes: () => this.loop.queuedBytes,
     });
   }
@@ -221,7 +253,10 @@ export class Storage {
     });
   }
 
-  private receive(entries: readonly LogEntry[], commitIndex: number): void {
+  private receive(entries: readonly LogEntry[], commitIndex: number, timings: Uint8Array): void {
+    const first = entries[0];
+    const last = entries.at(-1);
+    if (first !== undefined && last !== undefined) this.stamps?.received(first.index, last.index, timings);
     this.openAt ??= commitIndex;
     if (this.isEmpty && entries.length > 0) {
       // In the same transaction as the first entry, which is applied in this very turn.

@@ -90,6 +90,12 @@ export class Hub {
     this.wishChanged = callback;
   }
 
+  get queuedBytes(): number {
+    let bytes = 0;
+    for (const proxy of this.proxies.values()) bytes += proxy.waitingBytes;
+    return bytes;
+  }
+
   get counters(): WatchCounters {
     return this.core.counters;
   }

@@ -5,6 +5,7 @@ import { INTERNAL_MESSAGE_BYTES_MAX } from '../../libs/limits';
 import {
   formatAddress,
   healthHandlers,
+  introspectionHandlers,
   parseAddress,
   type ProcessContext,
   type RunningProcess,
@@ -17,6 +18,7 @@ import { announceHub } from './announce';
 import { BusSource } from './bus-source';
 import { type WatchConfig, watchConfig } from './config';
 import { Hub } from './hub';
+import { watchMetrics } from './metrics';
 import { MemberWatch } from './member-watch';
 import { createStreamSource } from './stream-source';
 
@@ -53,6 +55,7 @@ export async function startWatch(
   });
   server.addHandlers({ stream: { [WATCH_HUB_PATHS.Watch]: hub.serve } });
   server.addHandlers(healthHandlers());
+  server.addHandlers(introspectionHandlers('watch', logger, () => watchMetrics(hub)));
   const address = await server.listen(parseAddress(config.addresses.watch));
   const announcer = announceHub(config, messenger, address);
   return {

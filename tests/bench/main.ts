@@ -1,5 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { measureCost } from './attribution-cost';
 import { chart } from './chart';
 import { machineFacts } from './machine';
 import type { Measurement } from './measurement';
@@ -12,6 +13,12 @@ import { misses } from './targets';
 async function bench(options: Options): Promise<void> {
   const machine = machineFacts(options.etcd);
   print(Object.entries(machine).map(([key, value]) => `${key}: ${value}`));
+  if (options.attributionCost) {
+    const { lines, exceeded } = await measureCost(options);
+    print(lines);
+    if (options.check && exceeded) process.exitCode = 1;
+    return;
+  }
   const measurements = await measureAll(options);
   const rows = rowsOf(options.cases, measurements);
   const missed = misses(rows);

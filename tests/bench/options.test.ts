@@ -10,6 +10,12 @@ function options(...argv: string[]): Options {
 
 const names = (of: Pick<Options, 'cases'>): string[] => of.cases.map(({ name }) => name);
 
+test('what stage stamps cost is measured alone, in ten pairs of rounds', () => {
+  expect(options('--case', 'attribution-cost')).toMatchObject({ attributionCost: true, rounds: 10 });
+  expect(options('--case', 'attribution-cost', '--rounds', '2')).toMatchObject({ rounds: 2 });
+  expect(() => options('--case', 'attribution-cost', '--case', 'put-1-3')).toThrow(UsageError);
+});
+
 test('without arguments all cases but those to be run by hand run three times against the etcd on PATH', () => {
   expect(options()).toMatchObject({ rounds: 3, seconds: 5, warmUp: 5, etcd: 'etcd', check: false });
   expect(options().cases).toEqual(CASES.filter(({ byHand }) => byHand !== true));
@@ -62,7 +68,9 @@ test.each([
 
 test('--help and --list print and measure nothing', () => {
   expect(parseOptions(['--help'], undefined)).toMatchObject({ print: expect.stringContaining('Usage') as string });
-  expect(parseOptions(['--list'], undefined)).toEqual({ print: CASES.map(({ name }) => name).join('\n') });
+  expect(parseOptions(['--list'], undefined)).toEqual({
+    print: [...CASES.map(({ name }) => name), 'attribution-cost'].join('\n'),
+  });
 });
 
 test('names of cases are unique, and targets refer to cases that exist', () => {

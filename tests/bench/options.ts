@@ -1,3 +1,4 @@
+import { ATTRIBUTION_COST } from './attribution-cost';
 import { type BenchCase, CASES, chosenCases } from './cases';
 
 export const USAGE = `Usage: npm run bench -- [--case NAME]… [--rounds N] [--seconds S] [--warm-up S] [--rate R]
@@ -5,6 +6,8 @@ export const USAGE = `Usage: npm run bench -- [--case NAME]… [--rounds N] [--s
 
 Runs each case on Hexad and on a real etcd in turn, round by round, on this machine, and prints medians and ratios.
   --case NAME    only this case; a trailing * matches all that begin so; may be repeated
+  --case attribution-cost
+                 what stage stamps cost: Hexad with them on and off in pairs of rounds (default 10)
   --rounds N     rounds (default 3)
   --seconds S    measured time of a case (default 5)
   --warm-up S    time of load before it, the same for both (default 5)
@@ -25,6 +28,8 @@ export interface Options {
   readonly etcd: string | undefined;
   readonly out: string | undefined;
   readonly check: boolean;
+  /** Instead of the cases: what stage stamps cost. */
+  readonly attributionCost: boolean;
 }
 
 /** A mistake in the arguments; the message says which. */
@@ -41,15 +46,17 @@ export function parseOptions(argv: readonly string[], etcdBinary: string | undef
   } = readArguments(argv, WITH_VALUE, ['--check', '--no-etcd', '--help', '--list']);
   if (rest.length > 0) throw new UsageError(`unknown argument ${rest.join(' ')}`);
   if (values.has('--help')) return { print: USAGE };
-  if (values.has('--list')) return { print: CASES.map(({ name }) => name).join('\n') };
+  if (values.has('--list')) return { print: [...CASES.map(({ name }) => name), ATTRIBUTION_COST].join('\n') };
   if (values.has('--etcd') && values.has('--no-etcd')) throw new UsageError('--etcd and --no-etcd exclude each other');
-  for (const pattern of patterns) {
+  const attributionCost = patterns.includes(ATTRIBUTION_COST);
+  if (attributionCost && patterns.length > 1) throw new UsageError(`${ATTRIBUTION_COST} runs alone`);
+  for (const pattern of attributionCost ? [] : patterns) {
     if (chosenCases([pattern]).length === 0) throw new UsageError(`no case ${pattern}; --list prints all`);
   }
-  const rounds = positive(values, '--rounds') ?? 3;
+  const rounds = positive(values, '--rounds') ?? (attributionCost ? 10 : 3);
   if (!Number.isInteger(rounds)) throw new UsageError('--rounds must be a whole number');
   const run: Options = {
-    cases: chosenCases(patterns),
+    cases: chosenCases(attributionCost ? [] : patterns),
     rounds,
     seconds: positive(values, '--seconds') ?? 5,
     warmUp: positive(values, '--warm-up') ?? WARM_UP_SECONDS,
@@ -57,6 +64,7 @@ export function parseOptions(argv: readonly string[], etcdBinary: string | undef
     etcd: values.has('--no-etcd') ? undefined : (values.get('--etcd') ?? etcdBinary ?? 'etcd'),
     out: values.get('--out'),
     check: values.has('--check'),
+    attributionCost,
   };
   return { run };
 }

@@ -1,4 +1,5 @@
 import { Client, credentials, Metadata } from '@grpc/grpc-js';
+import { WRITE_STAGES } from '../../libs/attribution';
 import { encodePutRequest, encodeRangeRequest, KV_PATHS } from '../../proto/gen/etcdserverpb';
 import { Cluster } from './support/cluster';
 import { OtlpSink } from './support/otlp-sink';
@@ -34,7 +35,7 @@ describe('tracing', () => {
     const endpoint = await sink.start();
     cluster = await Cluster.start({
       members: 3,
-      flags: ['--warning-unary-request-duration=1us'],
+      flags: ['--warning-unary-request-duration=1us', '--slow-request-threshold=30s'],
       env: { OTEL_EXPORTER_OTLP_ENDPOINT: `http://${endpoint}` },
     });
   }, 60_000);
@@ -60,6 +61,45 @@ describe('tracing', () => {
     const root = sink.spans.find(({ traceId, service }) => traceId === TRACE_ID && service === 'hexad-proxy');
     expect(root).toMatchObject({ name: 'etcdserverpb.KV/Put', parentSpanId: '00f067aa0ba902b7' });
     expect(follower.log).toContain(`"trace-id":"${TRACE_ID}"`);
+  }, 30_000);
+
+  test('has a span of each process of each member that worked for a put, and one for each stage', async () => {
+    const traceId = `${TRACE_ID.slice(0, 31)}7`;
+    const request = encodePutRequest({ key: Buffer.from('traced'), value: Buffer.from('w') });
+    await call(cluster.member(0).endpoint, KV_PATHS.Put, request, `00-${traceId}-00f067aa0ba902b7-01`);
+    const of = () => sink.spans.filter((span) => span.traceId === traceId);
+    const places = (): string[] => [...new Set(of().map(({ service, member }) => `${service}@${member}`))].sort();
+    const wanted = ['hexad-proxy@m1', ...[1, 2, 3].flatMap((n) => [`hexad-raft@m${n}`, `hexad-storage@m${n}`])].sort();
+    await waitFor('spans of all', () => wanted.every((place) => places().includes(place)));
+    expect(places()).toEqual(wanted);
+    const stages = of().flatMap(({ name }) => (name.startsWith('stage.') ? [name.slice(6)] : []));
+    expect(stages.sort()).toEqual([...WRITE_STAGES].sort());
+    const root = of().find(({ name }) => name === 'etcdserverpb.KV/Put');
+    expect(
+      new Set(
+        of()
+          .filter(({ name }) => name.startsWith('stage.'))
+          .map(({ parentSpanId }) => parentSpanId),
+      ),
+    ).toEqual(new Set([root?.spanId]));
+    const followers = of().filter(({ name }) => name === 'raft.append');
+    expect(followers).toHaveLength(2);
+    // The syncs of the WALs serve many requests: they link to this one.
+    await waitFor('links', () => sink.spans.some(({ name, links }) => name === 'raft.sync' && links.includes(traceId)));
+  }, 30_000);
+
+  test('exports a request that failed though nobody sampled it', async () => {
+    const traceId = `${TRACE_ID.slice(0, 31)}8`;
+    const request = encodePutRequest({ value: Buffer.from('a key is missing') });
+    const failure = call(cluster.member(0).endpoint, KV_PATHS.Put, request, `00-${traceId}-00f067aa0ba902b7-00`);
+    await expect(failure).rejects.toThrow('key is not provided');
+    await waitFor('its root span', () => sink.spans.some((span) => span.traceId === traceId && span.isError));
+    const root = sink.spans.find((span) => span.traceId === traceId && span.isError);
+    expect(root).toMatchObject({
+      service: 'hexad-proxy',
+      name: 'etcdserverpb.KV/Put',
+      parentSpanId: '00f067aa0ba902b7',
+    });
   }, 30_000);
 
   test('exports the spans of a range', async () => {

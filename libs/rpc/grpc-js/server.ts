@@ -11,7 +11,7 @@ import type { ConnectionRecord } from '../connection-record';
 import { Front } from '../front';
 import { defaultHighWaterBytes, defaultKeepaliveTimeoutMs, defaultMaxReceiveBytes } from '../limits';
 import { messageTooLarge, unknownMethod } from '../status-texts';
-import type { Address, Handlers, RpcServer, ServerOptions, StreamHandler, UnaryHandler } from '../types';
+import type { Address, Handlers, RpcServer, Traffic, ServerOptions, StreamHandler, UnaryHandler } from '../types';
 import { sameBuffer } from './convert';
 import { GrpcJsStreamCall, GrpcJsUnaryCall } from './server-calls';
 
@@ -48,6 +48,10 @@ export class GrpcJsServer implements RpcServer {
     this.#injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
     this.#front = new Front(options, (socket, head, record) => this.#accept(socket, head, record));
     this.#useGoTexts();
+  }
+
+  traffic(): Traffic {
+    return this.#front.traffic();
   }
 
   addHandlers(handlers: Handlers): void {

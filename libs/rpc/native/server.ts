@@ -7,7 +7,7 @@ import {
   defaultKeepaliveTimeoutMs,
   defaultMaxReceiveBytes,
 } from '../limits';
-import type { Address, Handlers, RpcServer, ServerOptions, StreamHandler, UnaryHandler } from '../types';
+import type { Address, Handlers, RpcServer, Traffic, ServerOptions, StreamHandler, UnaryHandler } from '../types';
 import { ErrorCode } from './constants';
 import { Http1Bridge } from './http1-bridge';
 import { maxStreams } from './limits';
@@ -50,6 +50,10 @@ export class NativeServer implements RpcServer, ServerHost {
     this.#front = new Front(options, (socket, head, record) => this.#accept(socket, head, record));
     this.bridge =
       options.http1 === undefined ? undefined : new Http1Bridge((socket) => this.#front.injectHttp1(socket));
+  }
+
+  traffic(): Traffic {
+    return this.#front.traffic();
   }
 
   addHandlers(handlers: Handlers): void {

@@ -7,9 +7,19 @@ export interface CallMetadata {
   readonly hasLeader: boolean;
   /** Version text fit for a metric's label; empty: none or not one. */
   readonly clientApiVersion: string;
+  /** The client asks where the time of its request goes. */
+  readonly wantsTiming: boolean;
+  /** `traceparent`, as it came. */
+  readonly traceparent: string | undefined;
 }
 
-const NOTHING: CallMetadata = { token: undefined, hasLeader: false, clientApiVersion: '' };
+const NOTHING: CallMetadata = {
+  token: undefined,
+  hasLeader: false,
+  clientApiVersion: '',
+  wantsTiming: false,
+  traceparent: undefined,
+};
 const BEARER = 'Bearer ';
 
 let lastMetadata: Metadata | undefined;
@@ -28,16 +38,21 @@ function read(metadata: Metadata): CallMetadata {
   let authorization: string | undefined;
   let hasLeader = false;
   let clientApiVersion = '';
+  let wantsTiming = false;
+  let traceparent: string | undefined;
   for (let i = 0; i < metadata.length; i++) {
     const [name, value] = metadata[i] as readonly [string, string];
     if (name === 'token') token ??= value;
     else if (name === 'authorization') authorization ??= value;
     else if (name === 'hasleader') hasLeader ||= value === 'true';
+    else if (name === 'hexad-timing') wantsTiming = value === '1';
+    else if (name === 'traceparent') traceparent = value;
     else if (name === 'client-api-version') clientApiVersion = /^\d[\w.+-]{0,31}$/.test(value) ? value : '';
   }
   token ??= authorization;
-  if (token === undefined && !hasLeader && clientApiVersion === '') return NOTHING;
-  return { token: withoutBearer(token), hasLeader, clientApiVersion };
+  const isPlain = token === undefined && !hasLeader && clientApiVersion === '';
+  if (isPlain && !wantsTiming && traceparent === undefined) return NOTHING;
+  return { token: withoutBearer(token), hasLeader, clientApiVersion, wantsTiming, traceparent };
 }
 
 function withoutBearer(token: string | undefined): string | undefined {

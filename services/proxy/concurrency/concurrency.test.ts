@@ -176,6 +176,8 @@ test('an observer is told every leader and every proclamation', async () => {
     token: undefined,
     hasLeader: false,
     clientApiVersion: '',
+    wantsTiming: false,
+    traceparent: undefined,
   });
   ask(encodeLeaderRequest({ name: text('e') }));
   await settle();

@@ -3,12 +3,12 @@ import type { Duplex } from 'node:stream';
 import type { Http1Handler } from '../../../libs/rpc';
 import type { MemberView } from '../member-view';
 import type { HealthChecks, HealthReply } from './health-checks';
-import { METRICS_CONTENT_TYPE, type MetricSources, renderMetrics } from './metrics';
+import type { Metrics } from './metrics';
 
 export interface HttpOptions {
   readonly view: MemberView;
   readonly health: HealthChecks;
-  readonly metrics: MetricSources;
+  readonly metrics: Metrics;
   readonly version: string;
   /** `*` or a comma list of origins; empty: no CORS headers. */
   readonly cors: string;
@@ -52,9 +52,12 @@ function probeRoutes({ health, metrics }: HttpOptions): Record<string, Route> {
     ),
     livez: getOnly((_request, response, url) => probe(health, 'livez', response, url)),
     readyz: getOnly((_request, response, url) => probe(health, 'readyz', response, url)),
-    '/metrics': getOnly((_request, response) =>
-      send(response, { status: 200, contentType: METRICS_CONTENT_TYPE, body: renderMetrics(metrics) }),
-    ),
+    '/metrics': getOnly((request, response) => {
+      void metrics.page(request.headers.accept ?? '').then(
+        (page) => send(response, { status: 200, ...page }),
+        (error: unknown) => send(response, { status: 500, contentType: 'text/plain', body: `${String(error)}\n` }),
+      );
+    }),
   };
 }
 

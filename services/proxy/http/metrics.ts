@@ -1,12 +1,16 @@
-import { readdirSync, readFileSync } from 'node:fs';
 import { GRPC_CODE_NAMES } from '../../../libs/errors';
+import { counter, gauge, histogram, type MetricFamily, ProcessMetrics } from '../../../libs/telemetry';
 import type { MemberView } from '../member-view';
 import type { MethodStats } from '../method-stats';
 import type { ReadPipeline } from '../reads';
 import type { Router } from '../router';
 import type { HubClient } from '../watch/hub-client';
 import type { WritePipeline } from '../writes';
+import type { SiblingInspector } from '../sibling-inspector';
 import type { HealthCounters } from './health-checks';
+import { placeholderFamilies } from './etcd-families';
+import { type MetricsPage, renderFamilies } from './render-metrics';
+import { stageMetrics } from './stage-metrics';
 import { watchMetrics } from './watch-metrics';
 
 export interface MetricSources {
@@ -18,33 +22,57 @@ export interface MetricSources {
   readonly health: HealthCounters;
   readonly version: string;
   readonly quotaBytes: number;
+  readonly siblings: SiblingInspector;
+  readonly traffic: () => { readonly receivedBytes: number; readonly sentBytes: number };
 }
-
-export const METRICS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
 type Kind = 'counter' | 'gauge';
 export type Labels = Readonly<Record<string, string>>;
 export type Sample = readonly [labels: Labels, value: number];
 
-/** Prometheus' text format. Everything is a plain number until somebody scrapes. */
-export function renderMetrics(sources: MetricSources): string {
-  const page = new Page();
-  serverMetrics(page, sources);
-  grpcMetrics(page, sources.router.stats);
-  processMetrics(page);
-  return page.text();
+/** Everything that the member tells of itself: this process's numbers and, asked for now, those of its siblings. */
+export class Metrics {
+  private readonly process = new ProcessMetrics('proxy');
+
+  constructor(private readonly sources: MetricSources) {}
+
+  /** `accept`: the scraper's header, which chooses the format. */
+  async page(accept: string): Promise<MetricsPage> {
+    return renderFamilies(await this.families(), accept);
+  }
+
+  async families(): Promise<MetricFamily[]> {
+    const siblings = await this.sources.siblings.metrics();
+    const answered = [...siblings].map(
+      ([name, families]): Sample => [{ process: name }, families === undefined ? 0 : 1],
+    );
+    const all = [...this.process.families(), ...[...siblings.values()].flatMap((families) => families ?? [])];
+    return [
+      ...this.own(),
+      gauge('hexad_process_up', 'Whether a process of the member answered.', [[{ process: 'proxy' }, 1], ...answered]),
+      ...all,
+      ...memberTotals(all),
+    ];
+  }
+
+  /** What this process knows without asking. */
+  own(): MetricFamily[] {
+    const page = new Page();
+    serverMetrics(page, this.sources);
+    grpcMetrics(page, this.sources.router.stats);
+    return [...page.families, ...stageMetrics(this.sources.router.stats), ...placeholderFamilies()];
+  }
+
+  close(): void {
+    this.process.close();
+  }
 }
 
 export class Page {
-  private readonly lines: string[] = [];
+  readonly families: MetricFamily[] = [];
 
   one(name: string, kind: Kind, help: string, value: number): void {
     this.many(name, kind, help, [[{}, value]]);
-  }
-
-  many(name: string, kind: Kind, help: string, samples: readonly Sample[]): void {
-    this.lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} ${kind}`);
-    for (const [labels, value] of samples) this.lines.push(`${name}${labelText(labels)} ${value}`);
   }
 
   /** `counts`: for each bound those up to it and above the one before, then the rest. `sum` in the bounds' unit. */
@@ -54,34 +82,45 @@ export class Page {
     bounds: readonly number[],
     series: readonly (readonly [labels: Labels, counts: readonly number[], sum: number])[],
   ): void {
-    this.lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} histogram`);
-    for (const [labels, counts, sum] of series) {
-      let total = 0;
-      [...bounds, '+Inf'].forEach((bound, at) => {
-        total += counts[at] ?? 0;
-        this.lines.push(`${name}_bucket${labelText({ ...labels, le: String(bound) })} ${total}`);
-      });
-      this.lines.push(`${name}_sum${labelText(labels)} ${sum}`, `${name}_count${labelText(labels)} ${total}`);
-    }
+    const numbers = series.map(([labels, counts, sum]) => ({ labels, bounds, counts, sum }));
+    this.families.push(histogram(name, help, numbers));
   }
 
-  text(): string {
-    return `${this.lines.join('\n')}\n`;
+  many(name: string, kind: Kind, help: string, samples: readonly Sample[]): void {
+    this.families.push(kind === 'counter' ? counter(name, help, samples) : gauge(name, help, samples));
   }
 }
 
-function labelText(labels: Labels): string {
-  const pairs = Object.entries(labels).map(([name, value]) => `${name}="${escapeLabel(value)}"`);
-  return pairs.length === 0 ? '' : `{${pairs.join(',')}}`;
-}
-
-function escapeLabel(value: string): string {
-  return value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n');
+/** What dashboards expect of one process, summed up over the six. */
+function memberTotals(families: readonly MetricFamily[]): MetricFamily[] {
+  const values = (name: string): number[] =>
+    families.filter((family) => family.name === name).flatMap(({ samples }) => samples.map(({ value }) => value));
+  const sum = (name: string): number => values(name).reduce((total, value) => total + value, 0);
+  const files = sum('hexad_process_open_fds');
+  const filesMax = Math.max(0, ...values('hexad_process_max_fds'));
+  const started = Math.min(...values('hexad_process_start_time_seconds'));
+  return [
+    counter(
+      'process_cpu_seconds_total',
+      'CPU time of all processes of the member.',
+      sum('hexad_process_cpu_seconds_total'),
+    ),
+    gauge(
+      'process_resident_memory_bytes',
+      'Resident memory of all processes of the member.',
+      sum('hexad_process_resident_memory_bytes'),
+    ),
+    gauge('process_start_time_seconds', 'Start of the oldest process since the epoch.', started),
+    gauge('process_open_fds', 'Open files of all processes of the member.', files),
+    gauge('process_max_fds', 'Files that a process of the member may open.', filesMax),
+    gauge('os_fd_used', 'The number of used file descriptors.', files),
+    gauge('os_fd_limit', 'The file descriptor limit.', filesMax),
+  ];
 }
 
 function serverMetrics(
   page: Page,
-  { view, writes, reads, router, hub, health, version, quotaBytes }: MetricSources,
+  { view, writes, reads, router, hub, health, version, quotaBytes, traffic }: MetricSources,
 ): void {
   const flag = (value: boolean): number => (value ? 1 : 0);
   page.one(
@@ -152,6 +191,20 @@ function serverMetrics(
     ...clientSamples('unary', router.unaryByClient),
     ...clientSamples('stream', router.streamsByClient),
   ]);
+  const { refusals, requests } = router.admission;
+  page.one('hexad_admission_refusals_total', 'counter', 'Requests refused because too many were under way.', refusals);
+  page.one('hexad_requests_in_flight', 'gauge', 'Unary requests under way.', requests);
+  page.one('hexad_reads_in_flight', 'gauge', 'Reads under way.', reads.size);
+  page.one(
+    'hexad_proposal_batches_total',
+    'counter',
+    'Batches of proposals: proposals by batches is their size.',
+    writes.counters.batches,
+  );
+  page.one('hexad_proposals_total', 'counter', 'Proposals sent.', writes.counters.proposed);
+  const { receivedBytes, sentBytes } = traffic();
+  page.one('etcd_network_client_grpc_received_bytes_total', 'counter', 'Bytes received from clients.', receivedBytes);
+  page.one('etcd_network_client_grpc_sent_bytes_total', 'counter', 'Bytes sent to clients.', sentBytes);
   watchMetrics(page, hub);
   page.one('etcd_debugging_auth_revision', 'gauge', 'The current revision of the auth store.', view.authRevision);
 }
@@ -186,29 +239,4 @@ function grpcMetrics(page: Page, stats: readonly MethodStats[]): void {
     }),
   );
   page.many('grpc_server_handled_total', 'counter', 'Total number of RPCs completed on the server.', handled);
-}
-
-function processMetrics(page: Page): void {
-  const { user, system } = process.cpuUsage();
-  const { rss } = process.memoryUsage();
-  const started = Date.now() / 1000 - process.uptime();
-  const openFiles = readdirSync('/proc/self/fd').length;
-  const limit = Number(/^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1] ?? 0);
-  page.one(
-    'process_cpu_seconds_total',
-    'counter',
-    'User and system CPU time of the proxy process in seconds.',
-    (user + system) / 1e6,
-  );
-  page.one('process_resident_memory_bytes', 'gauge', 'Resident memory of the proxy process in bytes.', rss);
-  page.one(
-    'process_start_time_seconds',
-    'gauge',
-    'Start time of the proxy process since the epoch in seconds.',
-    started,
-  );
-  page.one('process_open_fds', 'gauge', 'Open file descriptors of the proxy process.', openFiles);
-  page.one('process_max_fds', 'gauge', 'Most file descriptors the proxy process may open.', limit);
-  page.one('os_fd_used', 'gauge', 'The number of used file descriptors.', openFiles);
-  page.one('os_fd_limit', 'gauge', 'The file descriptor limit.', limit);
 }

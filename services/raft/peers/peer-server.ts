@@ -3,12 +3,14 @@ import type { Message, NodeId } from '../../../libs/raft';
 import type { StreamCall, StreamHandler } from '../../../libs/rpc';
 import { decodePeerBatch, type PeerBatch, type PeerHello } from '../../../proto/gen/hexad';
 import type { RaftStats } from '../stats';
+import type { AllPeerCounts } from './peer-counts';
 
 export interface PeerServerOptions {
   readonly memberId: NodeId;
   readonly clusterId: bigint;
   readonly stats: RaftStats;
-  onMessages(from: NodeId, messages: readonly Message[]): void;
+  readonly counts: AllPeerCounts;
+  onMessages(from: NodeId, messages: readonly Message[], batch: PeerBatch): void;
   /** Everything else that a batch holds. */
   onExtras(from: NodeId, batch: PeerBatch): void;
   onHello(hello: PeerHello): void;
@@ -48,6 +50,7 @@ export class PeerServer {
         this.streams.set(call, from);
         if (hello !== undefined) options.onHello(hello);
       }
+      options.counts.of(from).receivedBytes += bytes.length;
       try {
         receive(options, from, batch);
       } catch (error) {
@@ -89,9 +92,10 @@ function refuse(options: PeerServerOptions, call: StreamCall, error: RpcError): 
 }
 
 function receive(options: PeerServerOptions, from: NodeId, batch: PeerBatch): void {
-  if (batch.messages.length > 0) options.onMessages(from, batch.messages);
-  const { proposals, proposalReplies, relayRequests, relayReplies } = batch;
-  if (proposals.length + proposalReplies.length + relayRequests.length + relayReplies.length > 0) {
+  if (batch.messages.length > 0) options.onMessages(from, batch.messages, batch);
+  const { proposals, proposalReplies, relayRequests, relayReplies, forwarded } = batch;
+  const lists = [proposals, proposalReplies, relayRequests, relayReplies, forwarded];
+  if (lists.some((list) => list.length > 0)) {
     options.onExtras(from, batch);
   }
 }

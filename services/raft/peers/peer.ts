@@ -13,21 +13,25 @@ import {
 } from '../../../libs/rpc';
 import {
   type PeerBatchInput,
+  type ForwardedTiming,
   PEER_PATHS,
   type Proposal,
   type ProposeReplyInput,
   type RelayReplyInput,
   type RelayRequestInput,
 } from '../../../proto/gen/hexad';
+import { toHostMicros } from '../../../libs/telemetry';
 import type { RaftStats } from '../stats';
 import { peerAddress } from '../../../libs/peer-address';
 import type { PeerEncoder } from './peer-codec';
+import type { AllPeerCounts } from './peer-counts';
 
 export interface PeerOptions {
   readonly engine: EngineName;
   readonly queueBytes: number;
   readonly encoder: PeerEncoder;
   readonly stats: RaftStats;
+  readonly counts: AllPeerCounts;
   readonly tls: (host: string) => TlsClientOptions;
   hello(to: NodeId): Uint8Array;
   /** The bulk link broke: what was under way on it may be lost. */
@@ -36,6 +40,17 @@ export interface PeerOptions {
   /** The core wants the member to be sent the store. */
   onSnapshot(id: NodeId): void;
   onRefused(id: NodeId, url: string, reason: RpcError): void;
+  /** Undefined: no stage stamps. */
+  readonly stamps: PeerStamps | undefined;
+}
+
+/** What a peer tells the other member of the time that things took here; microseconds. */
+export interface PeerStamps {
+  readonly clock: () => number;
+  takeFor(id: NodeId): ForwardedTiming[] | undefined;
+  /** Since the last append of that member came. */
+  appendHeld(id: NodeId): number;
+  fsyncMicros(): number;
 }
 
 /** The other fields of a PeerBatch beside the raft messages, while they are collected. */
@@ -44,15 +59,35 @@ interface Extras {
   proposalReplies: ProposeReplyInput[];
   relayRequests: RelayRequestInput[];
   relayReplies: RelayReplyInput[];
+  /** Stage stamps; 0 and empty: there is nothing to tell. */
+  forwardArrived: number;
+  forwardSent: number;
+  forwarded: ForwardedTiming[];
+  appendHeld: number;
+  appendFsync: number;
 }
 
 function noExtras(): Extras {
-  return { proposals: [], proposalReplies: [], relayRequests: [], relayReplies: [] };
+  return {
+    forwardArrived: 0,
+    forwardSent: 0,
+    forwarded: [],
+    appendHeld: 0,
+    appendFsync: 0,
+    proposals: [],
+    proposalReplies: [],
+    relayRequests: [],
+    relayReplies: [],
+  };
 }
 
 /** Appends wait behind each other, perhaps for megabytes; what elections and reads depend on must not wait behind them. */
 function isBulk(type: number): boolean {
   return type === MessageType.Append || type === MessageType.AppendReply || type === MessageType.Snapshot;
+}
+
+function acknowledges({ type, reject }: Message): boolean {
+  return type === MessageType.AppendReply && !reject;
 }
 
 /** What this member sends to another one: a bulk link and a control link, each a connection of its own. */
@@ -90,12 +125,15 @@ export class Peer {
 
   queue(message: Message): void {
     if (message.type === MessageType.Snapshot) return this.options.onSnapshot(this.id);
+    if (message.type === MessageType.Heartbeat) this.options.counts.of(this.id).heartbeatSent(performance.now());
     (isBulk(message.type) ? this.bulk : this.control).messages.push(message);
   }
 
-  forward(proposals: readonly Proposal[]): void {
-    const { proposals: list } = this.collecting();
-    for (const proposal of proposals) list.push(proposal);
+  /** `since`: when they were read, of `performance.now()`. */
+  forward(proposals: readonly Proposal[], since: number): void {
+    const extras = this.collecting();
+    for (const proposal of proposals) extras.proposals.push(proposal);
+    if (extras.forwardArrived === 0) extras.forwardArrived = Math.round(toHostMicros(since));
   }
 
   queueProposalReply(reply: ProposeReplyInput): void {
@@ -111,6 +149,7 @@ export class Peer {
   }
 
   flush(): void {
+    this.stamp();
     const { extras } = this;
     this.extras = undefined;
     this.control.flush(undefined);
@@ -120,6 +159,21 @@ export class Peer {
   close(): void {
     this.bulk.close();
     this.control.close();
+  }
+
+  /** Adds what the other member is to know of the time that its proposals, and its append, took. */
+  private stamp(): void {
+    const { stamps } = this.options;
+    if (stamps === undefined) return;
+    const forwarded = stamps.takeFor(this.id);
+    if (forwarded !== undefined) this.collecting().forwarded = forwarded;
+    if (this.extras !== undefined && this.extras.proposals.length > 0) {
+      this.extras.forwardSent = Math.round(stamps.clock());
+    }
+    if (!this.bulk.messages.some(acknowledges)) return;
+    const extras = this.collecting();
+    extras.appendHeld = stamps.appendHeld(this.id);
+    extras.appendFsync = stamps.fsyncMicros();
   }
 
   private collecting(): Extras {
@@ -160,12 +214,14 @@ class Lane {
     if (!link.isOpen || link.bufferedBytes > options.queueBytes) {
       // Raft's messages may be lost: it sends them again once it is told.
       options.stats.peerMessagesDropped += messages.length;
+      options.counts.of(this.id).sentFailures += 1;
       if (messages.some(({ type }) => type === MessageType.Heartbeat)) options.stats.heartbeatSendFailures += 1;
       if (messages.length > 0) this.onLost();
       return;
     }
     const bytes = options.encoder.encode(messages, extras);
     options.stats.peerBytesSent += bytes.length;
+    options.counts.of(this.id).sentBytes += bytes.length;
     link.send(bytes);
   }
 
@@ -207,6 +263,7 @@ class Lane {
       },
       onMessage: () => undefined,
       onClose: (reason) => {
+        options.counts.of(id).disconnects += 1;
         options.onRefused(id, url, reason);
         this.onLost();
         this.tryNext();

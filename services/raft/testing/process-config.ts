@@ -88,7 +88,15 @@ export function testConfig(
     leaseCheckpoint: false,
     internalTls: null,
     unsafeNoFsync: false,
-    telemetry: { enabled: false, endpoint: '', serviceName: '', instanceId: '', samplingPerMillion: 0 },
+    telemetry: {
+      enabled: false,
+      endpoint: '',
+      serviceName: '',
+      instanceId: '',
+      samplingPerMillion: 0,
+      stageStamps: true,
+      slowRequestMs: 100,
+    },
     log: { level: 'info', format: 'json' },
   } as ProcessConfig;
 }

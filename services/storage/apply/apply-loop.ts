@@ -1,6 +1,8 @@
 import { failpoint } from '../../../libs/failpoints';
 import type { Store } from '../../../libs/mvcc';
 import type { LogEntry } from '../../../proto/gen/hexad';
+import type { ApplyStamps } from '../apply-stamps';
+import type { StorageCounts } from '../counts';
 import { limits } from '../limits';
 import type { Attempts } from './attempts';
 import type { StateMachine } from './machine';
@@ -15,6 +17,9 @@ export interface ApplyLoopEvents {
   /** Apply has killed the process again and again at this index and goes no further. */
   onHalt(index: number): void;
   fatal(error: unknown): never;
+  /** Undefined: no stage stamps. */
+  readonly counts?: StorageCounts;
+  readonly stamps?: Pick<ApplyStamps, 'storeBusy' | 'sliceBegins'> | undefined;
 }
 
 /**
@@ -69,6 +74,7 @@ export class ApplyLoop {
     if (this.at === this.queue.length) return;
     if (this.store.overloaded) {
       this.scheduled = true;
+      this.events.stamps?.storeBusy();
       this.store.whenWritable().then(
         () => this.run(),
         (error: unknown) => this.events.fatal(error),
@@ -86,6 +92,7 @@ export class ApplyLoop {
 
   /** Bytes of the entries applied; −1: none was. */
   private applySlice(): number {
+    this.events.stamps?.sliceBegins();
     const first = this.queue[this.at] as LogEntry;
     if (this.attempts.isPoison(first.index)) {
       this.halted = true;
@@ -112,8 +119,19 @@ export class ApplyLoop {
     this.attempts.end(this.store.applied.index);
   }
 
+  private count(entries: number, tookMs: number): void {
+    const { counts } = this.events;
+    if (counts === undefined) return;
+    counts.slices++;
+    counts.entriesApplied += entries;
+    counts.apply.observe(tookMs / 1000);
+    if (tookMs > limits.slowApplyMs) counts.slowApplies++;
+  }
+
   private applyUntil(end: number): number {
-    const deadline = performance.now() + limits.applySliceMs;
+    const started = performance.now();
+    const deadline = started + limits.applySliceMs;
+    const from = this.at;
     let bytes = 0;
     while (this.at < end) {
       const entry = this.queue[this.at] as LogEntry;
@@ -123,6 +141,7 @@ export class ApplyLoop {
       if ((this.at & 31) === 0 && performance.now() > deadline) break;
     }
     this.bytesQueued -= bytes;
+    this.count(this.at - from, performance.now() - started);
     return bytes;
   }
 }

@@ -10,7 +10,8 @@ import type { ReplicatedState } from '../state/state';
 import { AlarmGuard } from './alarm-guard';
 import { refused, type Applier, type ApplyOutcome } from './applier';
 import { Authoriser } from './authoriser';
-import { decodeCommand } from './command';
+import { StorageCounts } from '../counts';
+import { type Command, decodeCommand } from './command';
 import { Executor } from './executor';
 import type { FeedChanges } from './feed-changes';
 import { ConfigurationExecutor } from './members';
@@ -46,6 +47,7 @@ export class StateMachine {
     private readonly sink: ApplySink,
     private readonly release: Release,
     tracing?: Tracing,
+    private readonly counts: StorageCounts = new StorageCounts(),
   ) {
     const chain = new Authoriser(state, new AlarmGuard(state, new Executor(state, headers, sink)));
     this.chain = tracing?.enabled ? new TracedApplier(tracing, chain) : chain;
@@ -84,8 +86,20 @@ export class StateMachine {
     if (entry.format > 0) refuseNewerFormat(entry.format, logEntry.index, this.release);
     const command = readable(() => decodeCommand(entry));
     const outcome = command === undefined ? refused(Errors.MalformedRequest) : this.chain.apply(command, logEntry);
+    if (command !== undefined && outcome.error === undefined) this.count(command);
     if (entry.kind === EntryKind.ENTRY_CLUSTER_VERSION) refuseNewerCluster(this.state.clusterVersion, this.release);
     this.report(entry.origin, entry.sequence, outcome, logEntry);
+  }
+
+  private count({ kind, entry }: Command): void {
+    const { counts } = this;
+    if (kind === EntryKind.ENTRY_PUT) {
+      counts.puts++;
+      counts.putBytes += entry.body.length;
+    } else if (kind === EntryKind.ENTRY_TXN) counts.txns++;
+    else if (kind === EntryKind.ENTRY_DELETE_RANGE) counts.deletes++;
+    else if (kind === EntryKind.ENTRY_LEASE_GRANT) counts.leasesGranted++;
+    else if (kind === EntryKind.ENTRY_LEASE_REVOKE) counts.leasesRevoked++;
   }
 
   private applyConfiguration(logEntry: LogEntry): void {

@@ -76,6 +76,10 @@ export class EventsFeed {
     });
   }
 
+  get hubCount(): number {
+    return this.hubs.size;
+  }
+
   close(): void {
     clearInterval(this.timer);
   }

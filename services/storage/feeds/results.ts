@@ -3,6 +3,7 @@ import type { Position } from '../../../libs/mvcc';
 import type { StreamCall } from '../../../libs/rpc';
 import { decodeResultsRequest, encodeResultBatch, type ResultInput } from '../../../proto/gen/hexad';
 import type { ApplyOutcome } from '../apply/applier';
+import type { ApplyStamps, ResultStamps } from '../apply-stamps';
 import { limits, tooLarge } from '../limits';
 import { onRequest, Subscription } from './subscription';
 
@@ -21,9 +22,10 @@ class Subscriber {
     if (this.pendingBytes > limits.messageBytesTarget) this.flush(appliedIndex);
   }
 
-  flush(appliedIndex: number): void {
+  flush(appliedIndex: number, stamps?: ResultStamps): void {
     if (this.pending.length === 0 && this.termStarted === 0) return;
-    this.subscription.send(encodeResultBatch({ results: this.pending, appliedIndex, termStarted: this.termStarted }));
+    const { pending: results, termStarted } = this;
+    this.subscription.send(encodeResultBatch({ results, appliedIndex, termStarted, ...stamps }));
     this.pending = [];
     this.pendingBytes = 0;
     this.termStarted = 0;
@@ -34,6 +36,8 @@ class Subscriber {
 export class ResultsFeed {
   private readonly subscribers = new Map<number, Subscriber>();
   private readonly locals = new Map<number, LocalListener>();
+
+  constructor(private readonly stamps?: Pick<ApplyStamps, 'sliceEnds'>) {}
 
   serve(call: StreamCall): void {
     onRequest(call, decodeResultsRequest, ({ origin }) => {
@@ -75,6 +79,7 @@ export class ResultsFeed {
   }
 
   flush(appliedIndex: number): void {
-    for (const subscriber of this.subscribers.values()) subscriber.flush(appliedIndex);
+    const stamps = this.stamps?.sliceEnds(appliedIndex);
+    for (const subscriber of this.subscribers.values()) subscriber.flush(appliedIndex, stamps);
   }
 }

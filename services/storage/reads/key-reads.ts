@@ -62,7 +62,7 @@ function largeRange(request: RangeRequest, current: number, { applied }: Store):
 
 function replyIfItFits(call: BatchCall, peer: BatchPeer, response: Uint8Array): void {
   if (response.length <= limits.responseBytesMax) peer.reply(call.id, 0, response);
-  else peer.reply(call.id, UNCATALOGUED_ID, undefined, undefined, tooLarge(response.length));
+  else peer.reply(call.id, UNCATALOGUED_ID, undefined, tooLarge(response.length));
 }
 
 const NO_LEASES = { leaseExists: (): boolean => false };

@@ -3,6 +3,8 @@ import type { Store } from '../../../libs/mvcc';
 import { type BatchCall, type BatchPeer, batchHandler, type StreamHandler } from '../../../libs/rpc';
 import { WireError } from '../../../libs/wire';
 import type { Gate } from '../gate';
+import { StorageMethod } from '../../../proto/gen/hexad';
+import type { StorageCounts } from '../counts';
 import { limits } from '../limits';
 
 /** Answers one call through `peer.reply`, now or later. May throw WireError for a payload that is not what it should be. */
@@ -13,23 +15,32 @@ interface WaitingRead {
   readonly peer: BatchPeer;
 }
 
+export interface ReadServerOptions {
+  /** Microseconds of the host's clock; undefined: no stage stamps. */
+  readonly clock?: (() => number) | undefined;
+  readonly counts?: Pick<StorageCounts, 'ranges'>;
+}
+
 /** Answers reads, each from a view at or after the index it requires. Those that came too early wait, in index order. */
 export class ReadServer {
   readonly handler: StreamHandler;
   /** Ascending by required index, arrival order among equals. */
   private waiting: WaitingRead[] = [];
   private waitingBytes = 0;
+  private readonly counts: Pick<StorageCounts, 'ranges'>;
 
   constructor(
     private readonly store: Store,
     private readonly gate: Gate,
     private readonly methods: ReadonlyMap<number, ReadMethod>,
+    { clock, counts }: ReadServerOptions = {},
   ) {
+    this.counts = counts ?? { ranges: 0 };
     this.handler = batchHandler(
       (calls, peer) => {
         for (const call of calls) this.accept(call, peer);
       },
-      { maxBufferedBytes: limits.readerBufferedBytesMax },
+      { maxBufferedBytes: limits.readerBufferedBytesMax, clock },
     );
     gate.whenOpen(() => this.afterApply());
   }
@@ -42,9 +53,14 @@ export class ReadServer {
     while (ready < this.waiting.length && (this.waiting[ready] as WaitingRead).call.requiredIndex <= applied) ready++;
     if (ready === 0) return;
     for (const { call, peer } of this.waiting.splice(0, ready)) {
+      peer.begin();
       this.waitingBytes -= call.payload.length;
       if (!peer.closed) this.answer(call, peer);
     }
+  }
+
+  get waitingCount(): number {
+    return this.waiting.length;
   }
 
   private accept(call: BatchCall, peer: BatchPeer): void {
@@ -64,6 +80,7 @@ export class ReadServer {
   }
 
   private answer(call: BatchCall, peer: BatchPeer): void {
+    if (call.method === StorageMethod.STORAGE_RANGE) this.counts.ranges++;
     const method = this.methods.get(call.method);
     if (method === undefined) {
       peer.reply(call.id, Errors.UnknownMethod.id);

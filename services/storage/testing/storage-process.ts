@@ -110,7 +110,7 @@ export class StorageProcess {
       timing: { autoCompactionMode: 'periodic', autoCompactionRetention: compactionRetention },
       limits: { quotaBackendBytes, autoDisarm: this.autoDisarm },
       internalTls: null,
-      telemetry: { enabled: false },
+      telemetry: { enabled: false, stageStamps: true },
       log: { level: 'info', format: 'json' },
     };
   }

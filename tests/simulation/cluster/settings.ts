@@ -66,5 +66,7 @@ export function processConfig(settings: ClusterSettings, position: number): Proc
     limits: { ...config.limits, watchMemoryMaxBytes: 64 * 1024 * 1024 },
     raft: { ...config.raft, preVote: settings.preVote },
     leaseCheckpoint: settings.leaseCheckpoint,
+    // Stamps tell of real time, of which a simulation has none.
+    telemetry: { ...config.telemetry, stageStamps: false },
   };
 }

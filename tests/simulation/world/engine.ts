@@ -114,6 +114,10 @@ class SimServer implements RpcServer {
     readonly process: SimProcess,
   ) {}
 
+  traffic(): { receivedBytes: number; sentBytes: number } {
+    return { receivedBytes: 0, sentBytes: 0 };
+  }
+
   addHandlers({ stream = {} }: Handlers): void {
     for (const [path, handler] of Object.entries(stream)) this.handlers.set(path, handler);
   }

@@ -7,7 +7,12 @@ syntax = "proto3";
 message AnyValue { string string_value = 1; }
 message KeyValue { string key = 1; AnyValue value = 2; }
 message Resource { repeated KeyValue attributes = 1; }
-message Span { bytes trace_id = 1; bytes span_id = 2; bytes parent_span_id = 4; string name = 5; }
+message Link { bytes trace_id = 1; }
+message Status { int32 code = 3; }
+message Span {
+  bytes trace_id = 1; bytes span_id = 2; bytes parent_span_id = 4; string name = 5;
+  repeated Link links = 13; Status status = 15;
+}
 message ScopeSpans { repeated Span spans = 2; }
 message ResourceSpans { Resource resource = 1; repeated ScopeSpans scope_spans = 2; }
 message ExportTraceServiceRequest { repeated ResourceSpans resource_spans = 1; }
@@ -17,6 +22,11 @@ message ExportTraceServiceResponse {}
 export interface ReceivedSpan {
   readonly service: string;
   readonly name: string;
+  /** hexad.member of its resource. */
+  readonly member: string;
+  /** Trace ids. */
+  readonly links: readonly string[];
+  readonly isError: boolean;
   readonly traceId: string;
   readonly spanId: string;
   readonly parentSpanId: string;
@@ -33,6 +43,8 @@ interface Decoded {
         spanId: Uint8Array;
         parentSpanId: Uint8Array;
         name: string;
+        links: ReadonlyArray<{ traceId: Uint8Array }>;
+        status: { code: number } | null;
       }>;
     }>;
   }>;
@@ -77,9 +89,15 @@ export class OtlpSink {
     const decoded = this.request.decode(bytes) as unknown as Decoded;
     const hex = (id: Uint8Array): string => Buffer.from(id).toString('hex');
     for (const { resource, scopeSpans } of decoded.resourceSpans) {
-      const service = resource.attributes.find(({ key }) => key === 'service.name')?.value.stringValue ?? '';
-      for (const { name, traceId, spanId, parentSpanId } of scopeSpans.flatMap(({ spans }) => spans)) {
-        const span = { service, name, traceId: hex(traceId), spanId: hex(spanId), parentSpanId: hex(parentSpanId) };
+      const value = (name: string): string =>
+        resource.attributes.find(({ key }) => key === name)?.value.stringValue ?? '';
+      const [service, member] = [value('service.name'), value('hexad.member')];
+      for (const received of scopeSpans.flatMap(({ spans }) => spans)) {
+        const { name, traceId, spanId, parentSpanId } = received;
+        const links = received.links.map((link) => hex(link.traceId));
+        const isError = received.status?.code === 2;
+        const ids = { traceId: hex(traceId), spanId: hex(spanId), parentSpanId: hex(parentSpanId) };
+        const span = { service, member, links, isError, name, ...ids };
         this.spans.push(span);
         this.onSpan(span);
       }

@@ -1,0 +1,17 @@
+export {
+  clockShift,
+  decodeEntryTimings,
+  encodeEntryTimings,
+  type EntryTiming,
+} from './entry-timing';
+export { BOUNDS_MICROS, bucketOf, DurationHistogram, quantileOf } from './histogram';
+export {
+  PROCESS_OF_STAGE,
+  READ_STAGES,
+  Stage,
+  STAGE_COUNT,
+  type StageName,
+  STAGES,
+  WATCH_STAGES,
+  WRITE_STAGES,
+} from './stages';

@@ -1,0 +1,103 @@
+import type { ProcessConfig } from '../../../libs/config';
+import type { Logger } from '../../../libs/process';
+import { hostMicros, type Tracing } from '../../../libs/telemetry';
+import type { MemberView } from '../member-view';
+import type { Breakdown } from './breakdown';
+import { HotKeys } from './hot-keys';
+import { Recorder } from './recorder';
+import { RequestSpans } from './request-spans';
+import { Slowest } from './slowest';
+
+const FADE_MS = 5000;
+const LINES_PER_SECOND = 50;
+
+export interface AttributionOptions {
+  readonly config: ProcessConfig;
+  /** This process's nonce. */
+  readonly origin: number;
+  readonly view: Pick<MemberView, 'members'>;
+  readonly logger: Logger;
+  readonly tracing: Tracing;
+}
+
+/** Where the time of this process's requests goes: what is measured, remembered and told. */
+export class Attribution {
+  readonly slowest = new Slowest();
+  readonly hot = new HotKeys();
+  /** Undefined: stage stamps are off. */
+  readonly recorder: Recorder | undefined;
+  private fadeAt = 0;
+  private lines = 0;
+  private secondEnds = 0;
+  private readonly logger: Logger;
+
+  constructor(options: AttributionOptions) {
+    const { config, origin, view, logger, tracing } = options;
+    const spans = tracing.enabled ? new RequestSpans(tracing) : undefined;
+    this.logger = logger;
+    const { stageStamps, slowRequestMs } = config.telemetry;
+    if (!stageStamps) return;
+    const slowMicros = slowRequestMs > 0 ? slowRequestMs * 1000 : Number.POSITIVE_INFINITY;
+    this.recorder = new Recorder({
+      slowMicros,
+      clock: hostMicros,
+      wallClock: Date.now,
+      origin,
+      memberName: () => config.name,
+      nameOf: (id) => view.members.get(id)?.name || id.toString(16),
+      isTracing: tracing.enabled,
+      onNotable: (breakdown, request, tookMicros) => {
+        const traceId = spans?.export(breakdown, request, Date.now() - tookMicros / 1000) ?? breakdown.traceId;
+        if (breakdown.totalMicros > slowMicros && this.mayLog()) logSlowRequest(logger, { ...breakdown, traceId });
+        return traceId;
+      },
+      slowest: this.slowest,
+      hot: this.hot,
+    });
+  }
+
+  /** When everything is slow, thousands of lines a second say no more and make it slower: what is left out is counted. */
+  private mayLog(): boolean {
+    this.lines++;
+    return this.lines <= LINES_PER_SECOND;
+  }
+
+  /** Called by the coarse timer; milliseconds. */
+  sweep(now: number): void {
+    if (now >= this.secondEnds) {
+      const leftOut = this.lines - LINES_PER_SECOND;
+      if (leftOut > 0) this.logger.warn({ requests: leftOut }, 'more slow requests than are logged one by one');
+      this.lines = 0;
+      this.secondEnds = now + 1000;
+    }
+    this.slowest.sweep(now);
+    if (now < this.fadeAt) return;
+    this.fadeAt = now + FADE_MS;
+    this.hot.fade();
+  }
+}
+
+/** One line with everything that is known. Never the request's contents: keys and values stay out of the log. */
+function logSlowRequest(logger: Logger, breakdown: Breakdown): void {
+  const stages = Object.fromEntries(breakdown.stages.map(({ stage, micros }) => [stage, micros / 1000]));
+  logger.warn(
+    {
+      'request-id': breakdown.id,
+      ...(breakdown.traceId === '' ? {} : { 'trace-id': breakdown.traceId }),
+      op: breakdown.op,
+      remote: breakdown.remote,
+      'total-ms': breakdown.totalMicros / 1000,
+      'stages-ms': stages,
+      'unattributed-ms': breakdown.unattributedMicros / 1000,
+      stage: breakdown.cause.stage,
+      where: breakdown.cause.process,
+      reason: breakdown.cause.reason,
+      'request-bytes': breakdown.requestBytes,
+      'response-bytes': breakdown.responseBytes,
+      ...(breakdown.rangeKeys < 0 ? {} : { 'range-keys': breakdown.rangeKeys }),
+      ...(breakdown.detail === undefined ? {} : { detail: breakdown.detail }),
+      ...(breakdown.error === '' ? {} : { error: breakdown.error }),
+    },
+    'slow request',
+  );
+}

@@ -1,0 +1,347 @@
+import { clockShift, DurationHistogram, Stage, STAGE_COUNT, type StageName, STAGES } from '../../../libs/attribution';
+import type { RpcError } from '../../../libs/errors';
+import type { Metadata } from '../../../libs/rpc';
+import { decodeTrace, toHostMicros } from '../../../libs/telemetry';
+import type { Breakdown, StageTime, WriteDetail } from './breakdown';
+import { causeOf, placeOf, timingText } from './breakdown';
+import type { HotKeys } from './hot-keys';
+import { rangeKeysOf } from './range-keys';
+import { readResultStamps, type ResultBatchStamps, type Segment } from './result-stamps';
+import type { Slowest } from './slowest';
+import type { Progress, TimedRequest } from './timed-request';
+
+const WRITE: readonly number[] = [
+  Stage.Edge,
+  Stage.Auth,
+  Stage.Queue,
+  Stage.Propose,
+  Stage.Wal,
+  Stage.Replicate,
+  Stage.Commit,
+  Stage.Apply,
+  Stage.Lmdb,
+  Stage.Respond,
+];
+const READ: readonly number[] = [
+  Stage.Edge,
+  Stage.Auth,
+  Stage.Queue,
+  Stage.ReadIndex,
+  Stage.WaitApplied,
+  Stage.Read,
+  Stage.Respond,
+];
+const EDGE_ONLY: readonly number[] = [Stage.Edge, Stage.Auth];
+/** Requests between two looks at what is asked for. */
+const SAMPLE_EVERY = 32;
+const NOTABLE_PER_SECOND = 100;
+
+export interface RecorderOptions {
+  /** Slower requests are reported; microseconds, infinity: none. */
+  readonly slowMicros: number;
+  /** Microseconds of the host's monotonic clock. */
+  readonly clock: () => number;
+  readonly wallClock: () => number;
+  readonly origin: number;
+  readonly memberName: () => string;
+  readonly nameOf: (id: bigint) => string;
+  /** A request was slow or failed, or is traced. `tookMicros` ago it came. Returns the id of its trace; empty: none. */
+  readonly onNotable: (breakdown: Breakdown, request: TimedRequest, tookMicros: number) => string;
+  /** Slow and failed requests are exported: every one of them counts. */
+  readonly isTracing: boolean;
+  readonly slowest: Slowest;
+  readonly hot: HotKeys;
+}
+
+/** A read as its pipeline knows it; microseconds of the host's clock. */
+export interface ReadMoments {
+  readonly confirmedAt: number;
+  readonly askedAt: number;
+  readonly workMicros: number;
+  /** When storage sent the reply; 0: it does not tell. */
+  readonly repliedAt: number;
+}
+
+/**
+ * Sums up where each request's time went. Only numbers are kept of most requests; a breakdown is made of those that are
+ * slow, failed or asked about.
+ */
+export class Recorder {
+  /** fdatasync by member, as stamps tell. */
+  readonly fsyncs = new Map<string, DurationHistogram>();
+  private readonly values = new Float64Array(STAGE_COUNT);
+  private stamps: ResultBatchStamps | undefined;
+  private segmentAt = 0;
+  private readonly written: { request: TimedRequest; progress: Progress; index: number; response: Uint8Array }[] = [];
+  private untilSample = SAMPLE_EVERY;
+  private lastId = 0;
+  private notableUntil = 0;
+  private notableLeft = 0;
+  private readonly idPrefix: string;
+
+  constructor(private readonly options: RecorderOptions) {
+    this.idPrefix = options.origin.toString(36);
+  }
+
+  /** A hexad.ResultBatch has come; its results follow, then `resultsEnd`. */
+  resultsBegin(batch: Uint8Array): void {
+    this.stamps = readResultStamps(batch);
+    this.segmentAt = 0;
+    for (const { timing } of this.stamps?.segments ?? []) this.noteFsyncs(timing);
+  }
+
+  /** A write is about to be answered with `response`. Returns the trailers that its client asked for. */
+  result(request: TimedRequest, progress: Progress, index: number, response: Uint8Array): Metadata | undefined {
+    if (!request.wantsTiming) {
+      this.written.push({ request, progress, index, response });
+      return undefined;
+    }
+    return this.write(request, progress, index, response, Math.round(this.options.clock()));
+  }
+
+  resultsEnd(): void {
+    const { written } = this;
+    if (written.length > 0) {
+      const now = this.options.clock();
+      for (const { request, progress, index, response } of written) this.write(request, progress, index, response, now);
+      written.length = 0;
+    }
+    this.stamps = undefined;
+  }
+
+  /** A read has been answered. Returns the trailers that its client asked for, to be sent with `response`. */
+  read(
+    request: TimedRequest,
+    progress: Progress,
+    moments: ReadMoments,
+    response: Uint8Array,
+    now: number,
+  ): Metadata | undefined {
+    const { values } = this;
+    const { confirmedAt, askedAt, workMicros, repliedAt } = moments;
+    const queued = this.beforeHandOver(request, progress, confirmedAt === 0 ? askedAt : progress.handedOverAt);
+    const confirmed = confirmedAt === 0 ? queued : Math.max(queued, confirmedAt);
+    values[Stage.ReadIndex] = confirmedAt === 0 ? 0 : Math.max(0, askedAt - queued);
+    const asked = confirmedAt === 0 ? confirmed : Math.max(confirmed, askedAt);
+    // A clock of another host tells nothing: the way back then counts as waiting.
+    const replied = repliedAt >= asked && repliedAt <= now + 1000 ? Math.min(repliedAt, now) : now;
+    const work = Math.min(workMicros, replied - asked);
+    values[Stage.WaitApplied] = Math.max(0, replied - asked - work);
+    values[Stage.Read] = work;
+    values[Stage.Respond] = now - replied;
+    return this.finish(request, READ, now, undefined, response, undefined);
+  }
+
+  /** A request has ended that no pipeline answered: refused, failed or cut off, or made of several steps. */
+  ended(request: TimedRequest, error: RpcError | undefined): Metadata | undefined {
+    const now = this.options.clock();
+    const { progress } = request;
+    if (progress !== undefined) {
+      this.beforeHandOver(request, progress, progress.handedOverAt === 0 ? now : progress.handedOverAt);
+      // Where it was after that is not known: no reply tells.
+      return this.finish(request, EDGE_ONLY.concat(Stage.Queue), now, error, undefined, undefined);
+    }
+    const { values } = this;
+    values[Stage.Auth] = request.authMicros;
+    values[Stage.Edge] =
+      error === undefined ? 0 : Math.max(0, now - toHostMicros(request.call.receivedAt) - request.authMicros);
+    return this.finish(request, EDGE_ONLY, now, error, undefined, undefined);
+  }
+
+  p99OfFsync(member: string): number {
+    return this.fsyncs.get(member)?.quantile(0.99) ?? 0;
+  }
+
+  private write(
+    request: TimedRequest,
+    progress: Progress,
+    index: number,
+    response: Uint8Array,
+    now: number,
+  ): Metadata | undefined {
+    const { values, stamps } = this;
+    const handedOver = this.beforeHandOver(request, progress, progress.handedOverAt);
+    const segment = stamps === undefined ? undefined : this.segmentOf(stamps.segments, index);
+    if (stamps === undefined || segment === undefined) {
+      for (let stage = Stage.Propose as number; stage <= Stage.Lmdb; stage++) values[stage] = 0;
+      // The answer to a physical compaction comes when its last slice is done, long after its entry's stamps have gone.
+      if (request.stats.ops.op === 'compact') values[Stage.Apply] = positive(now - handedOver);
+      const applied = stamps?.appliedAt ?? 0;
+      values[Stage.Respond] = applied >= handedOver && applied <= now ? now - applied : 0;
+      return this.finish(request, WRITE, now, undefined, response, undefined);
+    }
+    const { timing } = segment;
+    const shift = clockShift(timing.arrived, stamps.appliedAt, handedOver, now);
+    const appended = timing.appended + shift;
+    const applied = stamps.appliedAt + shift;
+    const delivered = timing.delivered + shift;
+    const committed = timing.committed + shift;
+    const waited = Math.min(stamps.storeWait, Math.max(0, applied - delivered));
+    values[Stage.Propose] = positive(appended - handedOver);
+    values[Stage.Wal] = timing.synced - timing.appended;
+    values[Stage.Replicate] = timing.committed - timing.synced;
+    values[Stage.Commit] = positive(delivered - committed);
+    values[Stage.Apply] = positive(applied - delivered - waited);
+    values[Stage.Lmdb] = waited;
+    values[Stage.Respond] = positive(now - applied);
+    return this.finish(request, WRITE, now, undefined, response, { segment, index });
+  }
+
+  /** Fills in the stages up to the moment when the request left this process; returns that moment. */
+  private beforeHandOver(request: TimedRequest, progress: Progress, handedOver: number): number {
+    const { values } = this;
+    const received = toHostMicros(request.call.receivedAt);
+    values[Stage.Auth] = request.authMicros;
+    values[Stage.Edge] = positive(progress.submittedAt - received - request.authMicros);
+    values[Stage.Queue] = positive(handedOver - progress.submittedAt);
+    return handedOver;
+  }
+
+  /** Results come in the order of the log, so the search goes on from where it found the last. */
+  private segmentOf(segments: readonly Segment[], index: number): Segment | undefined {
+    for (let i = this.segmentAt; i < segments.length; i++) {
+      const segment = segments[i] as Segment;
+      if (index < segment.timing.first) return undefined;
+      if (index > segment.timing.last) continue;
+      this.segmentAt = i;
+      return segment;
+    }
+    return undefined;
+  }
+
+  private finish(
+    request: TimedRequest,
+    stages: readonly number[],
+    now: number,
+    error: RpcError | undefined,
+    response: Uint8Array | undefined,
+    entry: { readonly segment: Segment; readonly index: number } | undefined,
+  ): Metadata | undefined {
+    const { values, options } = this;
+    const { ops } = request.stats;
+    const received = toHostMicros(request.call.receivedAt);
+    const total = positive(now - received);
+    let sum = 0;
+    for (let i = 0; i < stages.length; i++) {
+      const stage = stages[i] as number;
+      const micros = values[stage] as number;
+      sum += micros;
+      ops.observe(stage, micros);
+    }
+    const unattributed = Math.abs(total - sum); // claimed twice is as wrong as not claimed
+    ops.observeTotal(total, unattributed);
+    options.hot.noteSize(request);
+    if (--this.untilSample === 0) {
+      this.untilSample = SAMPLE_EVERY;
+      options.hot.sample(request, SAMPLE_EVERY);
+    }
+    const isNotable = this.isNotable(total, error);
+    if (isNotable || request.wantsTiming || total > options.slowest.floorMicros || request.trace.length > 0) {
+      let made = this.breakdown(request, stages, total, unattributed, error, response, entry);
+      if (isNotable || request.trace.length > 0) {
+        const traceId = options.onNotable(made, request, total);
+        if (traceId !== made.traceId) made = { ...made, traceId };
+      }
+      options.slowest.offer(made);
+      if (isNotable || request.wantsTiming || made.traceId !== '') options.slowest.keep(made);
+      if (made.traceId !== '') ops.exemplar(total, made.traceId, made.at / 1000);
+    }
+    if (!request.wantsTiming) return undefined;
+    return [
+      ['hexad-timing', timingText(values, stages, unattributed, total)],
+      ['hexad-request-id', this.idOf()],
+    ];
+  }
+
+  /**
+   * Slow or failed. While nobody is sent traces, only so many of a moment are looked at one by one: under overload all are
+   * slow, and looking at each would make them slower.
+   */
+  private isNotable(total: number, error: RpcError | undefined): boolean {
+    if (total <= this.options.slowMicros && error === undefined) return false;
+    if (this.options.isTracing) return true;
+    const now = this.options.clock();
+    if (now > this.notableUntil) {
+      this.notableUntil = now + 1_000_000;
+      this.notableLeft = NOTABLE_PER_SECOND;
+    }
+    return this.notableLeft-- > 0;
+  }
+
+  private breakdown(
+    request: TimedRequest,
+    stages: readonly number[],
+    total: number,
+    unattributed: number,
+    error: RpcError | undefined,
+    response: Uint8Array | undefined,
+    entry: { readonly segment: Segment; readonly index: number } | undefined,
+  ): Breakdown {
+    const { options, values } = this;
+    this.lastId++;
+    const member = options.memberName();
+    const detail = entry === undefined ? undefined : this.detailOf(entry.segment, entry.index);
+    const times: StageTime[] = stages.map((stage) => {
+      const name = STAGES[stage] as StageName;
+      return { stage: name, micros: Math.round(values[stage] as number), process: placeOf(name, member, detail) };
+    });
+    return {
+      id: this.idOf(),
+      traceId: decodeTrace(request.trace)?.traceId ?? '',
+      op: request.stats.ops.op,
+      at: options.wallClock(),
+      totalMicros: Math.round(total),
+      unattributedMicros: Math.round(unattributed),
+      stages: times,
+      detail,
+      error: error?.message ?? '',
+      remote: request.call.connection.remoteAddress,
+      requestBytes: request.body.length,
+      responseBytes: response?.length ?? 0,
+      rangeKeys: request.stats.ops.op === 'range' && response !== undefined ? rangeKeysOf(response) : -1,
+      member,
+      cause: causeOf(times, unattributed, member, detail, (of) => this.p99OfFsync(of)),
+    };
+  }
+
+  private idOf(): string {
+    return `${this.idPrefix}-${this.lastId.toString(36)}`;
+  }
+
+  private detailOf({ timing }: Segment, index: number): WriteDetail {
+    const { nameOf } = this.options;
+    const { fsync, roundTrip, followerHeld, followerFsync, forwardNet } = timing;
+    const follower = timing.follower === 0n ? '' : nameOf(timing.follower);
+    return {
+      fsync,
+      leader: nameOf(timing.leader),
+      follower,
+      roundTrip,
+      followerHeld,
+      followerFsync,
+      forwardNet,
+      leaderStall: timing.leaderStall,
+      index,
+      batch: timing.last - timing.first + 1,
+    };
+  }
+
+  private noteFsyncs({ leader, fsync, follower, followerFsync }: Segment['timing']): void {
+    this.noteFsync(leader, fsync);
+    if (follower !== 0n) this.noteFsync(follower, followerFsync);
+  }
+
+  private noteFsync(id: bigint, micros: number): void {
+    const name = this.options.nameOf(id);
+    let histogram = this.fsyncs.get(name);
+    if (histogram === undefined) {
+      histogram = new DurationHistogram();
+      this.fsyncs.set(name, histogram);
+    }
+    histogram.observe(micros);
+  }
+}
+
+function positive(value: number): number {
+  return value > 0 ? value : 0;
+}
