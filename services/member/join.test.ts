@@ -94,7 +94,7 @@ test('a member that has been in the cluster it begins is refused, since it has l
   await expect(refuseSecondBeginning(wanted)).resolves.toBeUndefined();
   answer = { ...answer, ...ids, clusterId: 5n };
   await expect(refuseSecondBeginning(wanted)).rejects.toThrow(
-    `the other members are of cluster 5, and with its flags this one would begin cluster ${wanted.clusterId}`,
+    `cluster ID mismatch: the other members are of cluster 5, and with its flags this one would begin cluster ${wanted.clusterId}`,
   );
   await server.close();
   await expect(refuseSecondBeginning(wanted)).resolves.toBeUndefined();

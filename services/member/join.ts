@@ -46,7 +46,7 @@ export async function refuseSecondBeginning(config: MemberConfig): Promise<void>
   const foreign = clusters.find(({ clusterId }) => clusterId.toString(16) !== config.clusterId);
   if (foreign !== undefined) {
     throw new StartError(
-      `the other members are of cluster ${foreign.clusterId.toString(16)}, and with its flags this one would begin cluster ${config.clusterId}: ` +
+      `cluster ID mismatch: the other members are of cluster ${foreign.clusterId.toString(16)}, and with its flags this one would begin cluster ${config.clusterId}: ` +
         'give it the --initial-cluster and --initial-cluster-token that they began with, or add it to theirs with --initial-cluster-state existing',
     );
   }

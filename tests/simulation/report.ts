@@ -8,6 +8,8 @@ const SUMMED = [
   'unknown',
   'faults',
   'confChanges',
+  'upgraded',
+  'newerEntries',
   'copies',
   'entries',
   'messages',

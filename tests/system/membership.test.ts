@@ -1,4 +1,5 @@
-import { rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { Cluster, etcdctl, type Member } from './support/cluster';
 import { describeWith, type RunResult } from './support/tools';
 import { waitFor } from './support/wait-for';
@@ -274,13 +275,30 @@ describeWith(['etcdctl'], 'the members of a cluster', () => {
 
   test('members of two clusters that were told of each other refuse each other and say so', async () => {
     cluster = await Cluster.start({ members: 3 });
-    const [first, , third] = cluster.members as [Member, Member, Member];
+    const [first, second, third] = cluster.members as [Member, Member, Member];
     await third.stop('SIGKILL');
     rmSync(third.dataDir, { recursive: true });
     const other = third.withFlags(['--initial-cluster-token=another']);
     cluster.members.splice(2, 1, other);
+    // As long as the others can be asked, it does not even begin.
     other.spawn();
-    await waitFor('the refusals', () => [first, other].every(({ log }) => log.includes('cluster ID mismatch')), 20_000);
+    expect(await other.ended()).toBe(1);
+    expect(other.log).toContain('cluster ID mismatch: the other members are of cluster');
+    await serves(first);
+    // While they are down it begins a cluster of its own, and then they meet.
+    await Promise.all([first.stop('SIGKILL'), second.stop('SIGKILL')]);
+    const before = [first.log.length, other.log.length];
+    other.spawn();
+    const wal = join(other.dataDir, 'member', 'wal');
+    await waitFor(
+      'its beginning',
+      () => existsSync(wal) && readdirSync(wal).some((name) => name.endsWith('.wal')),
+      20_000,
+    );
+    first.spawn();
+    second.spawn();
+    const logs = (): string[] => [first, other].map(({ log }, at) => log.slice(before[at]));
+    await waitFor('the refusals', () => logs().every((log) => log.includes('cluster ID mismatch')), 20_000);
     await serves(first);
     await other.stop('SIGKILL');
   }, 60_000);

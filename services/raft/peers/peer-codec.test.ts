@@ -31,15 +31,17 @@ const raftMessage: fc.Arbitrary<Message> = fc.record({
 test('what leaves for a peer decodes as what the generated code would have sent', () => {
   fc.assert(
     fc.property(fc.array(raftMessage, { maxLength: 5 }), fc.boolean(), (messages, withRest) => {
-      // An entry is given by its index and term: make it so.
-      const consistent = messages.map((message) => ({
-        ...message,
-        entries: message.entries.map((entry) => ({
-          ...entry,
+      // Entries of a message follow each other, and one is given by its index and term: make it so.
+      const consistent = messages.map((message) => {
+        const { index = 0, term = 0 } = message.entries[0] ?? {};
+        const entries = message.entries.map((_, at) => ({
+          index: index + at,
+          term,
           type: 0,
-          data: new Uint8Array([entry.index, entry.term]),
-        })),
-      }));
+          data: new Uint8Array([index + at, term]),
+        }));
+        return { ...message, entries };
+      });
       const rest = { proposals: [{ origin: 5, sequence: 6, entry: new Uint8Array([1]) }] };
       const bytes = new PeerEncoder().encode(consistent, withRest ? rest : undefined);
       const expected = decodePeerBatch(encodePeerBatch({ messages: consistent, ...(withRest ? rest : {}) }));

@@ -8,7 +8,7 @@ import {
   encodePutRequest,
   encodeTxnRequest,
 } from '../../../proto/gen/etcdserverpb';
-import { encodeEntry, EntryKind, type LogEntry, LogEntryType } from '../../../proto/gen/hexad';
+import { decodeEntry, encodeEntry, EntryKind, type LogEntry, LogEntryType } from '../../../proto/gen/hexad';
 import { bytes, MachineRig, ORIGIN } from '../testing/machine-rig';
 
 const key = fc.constantFrom('a', 'b', 'c', 'dd').map(bytes);
@@ -32,6 +32,15 @@ const txnRequest = fc.record({
   success: fc.array(op, { maxLength: 3 }),
   failure: fc.array(op, { maxLength: 3 }),
 });
+
+/** 0 where the bytes are no entry at all. */
+function formatOf(data: Uint8Array): number {
+  try {
+    return decodeEntry(data).format;
+  } catch {
+    return 0;
+  }
+}
 
 interface Request {
   readonly kind: number;
@@ -111,9 +120,11 @@ describe('apply', () => {
   });
 
   it('passes over bytes that make no sense, with the same result everywhere', () => {
+    // What looks like an entry of a newer format is not passed over, but refused (newer-release.ts).
+    const senseless = fc.uint8Array({ minLength: 1, maxLength: 40 }).filter((data) => formatOf(data) === 0);
     const junk = fc.array(fc.record({ kind: fc.nat(25), body: fc.uint8Array({ maxLength: 40 }) }), { maxLength: 20 });
     fc.assert(
-      fc.property(junk, fc.array(fc.uint8Array({ minLength: 1, maxLength: 40 })), (requests, raw) => {
+      fc.property(junk, fc.array(senseless), (requests, raw) => {
         const log = toLog(requests);
         for (const data of raw) {
           const type = data.length % 2 === 0 ? LogEntryType.LOG_NORMAL : LogEntryType.LOG_CONF;
