@@ -221,7 +221,7 @@ describeWith(['etcdctl', 'mount'], 'a member behind the compacted log whose disk
       small.spawn();
       await waitFor('the refusal', () => /was not installed|failed to receive/.test(small.log), 60_000);
       await waitFor('the reason', () => /ENOSPC|[Nn]o space/.test(small.log), 10_000);
-      expect(await serializable(small, 'before')).toBe('there');
+      await waitFor('the old store', async () => (await serializable(small, 'before')) === 'there');
       expect(readdirSync(join(small.dataDir, 'member', 'db')).includes('current')).toBe(false);
       expect(spawnSync('mount', ['-o', 'remount,size=400m', small.dataDir]).status).toBe(0);
       await waitFor('the snapshot', () => small.log.includes('"msg":"applied snapshot"'), 60_000);
