@@ -46,10 +46,7 @@ describe('flags', () => {
     ['--client-crl-file=x'],
     ['--peer-cert-allowed-cn=x'],
     ['--unsafe-no-fsync'],
-    ['--corrupt-check-time=1h'],
     ['--discovery-srv=example.com'],
-    ['--feature-gates=InitialCorruptCheck=true'],
-    ['--experimental-initial-corrupt-check'],
   ])('%s guards something that is not built yet, so it is refused', (flag) => {
     expect(() => config(flag)).toThrow(/is not supported by this version of Hexad/);
   });
@@ -57,6 +54,17 @@ describe('flags', () => {
   test('a harmless flag that does nothing yet is accepted with a warning', () => {
     expect(config('--max-wals=9').warnings).toEqual(['--max-wals has no effect in this version of Hexad']);
     expect(config('--max-wals=5').warnings).toEqual([]);
+  });
+
+  test('the checks of the state have etcd’s names, old and new, and Hexad’s own', () => {
+    const defaults = { divergence: true, initialCorrupt: false, corruptMs: 0, scrubBytesPerSecond: 1_048_576 };
+    expect(config().checks).toEqual(defaults);
+    const argv = ['--experimental-initial-corrupt-check', '--corrupt-check-time=2s', '--divergence-check=false'];
+    const given = { ...defaults, divergence: false, initialCorrupt: true, corruptMs: 2_000, scrubBytesPerSecond: 0 };
+    expect(config(...argv, '--scrub-bytes-per-second=0').checks).toEqual(given);
+    expect(config('--experimental-corrupt-check-time=3s').checks.corruptMs).toBe(3_000);
+    expect(config('--feature-gates=InitialCorruptCheck=true').checks.initialCorrupt).toBe(true);
+    expect(() => config('--scrub-bytes-per-second=-1')).toThrow('--scrub-bytes-per-second must not be negative');
   });
 
   test('older spellings are accepted', () => {

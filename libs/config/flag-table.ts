@@ -177,7 +177,13 @@ const MONITORING: readonly Row[] = [
 ];
 
 const FEATURES: readonly Row[] = [
-  ['corrupt-check-time', 'duration', '0s', 'refused', 'Interval of corruption checks.'],
+  [
+    'corrupt-check-time',
+    'duration',
+    '0s',
+    'used',
+    'Interval of comparing the hash of all keys between members; 0: off.',
+  ],
   ['compact-hash-check-time', 'duration', '1m', 'harmless', 'Interval of compaction hash checks.'],
   ['compaction-batch-limit', 'int', '1000', 'harmless', 'Revisions deleted in one compaction slice.'],
   ['compaction-sleep-interval', 'duration', '10ms', 'harmless', 'Pause between compaction slices.'],
@@ -291,6 +297,14 @@ const OWN: readonly Row[] = [
   ['internal-key-file', 'string', '', 'used', 'Key of --internal-cert-file.'],
   ['internal-trusted-ca-file', 'string', '', 'used', 'CA of --internal-cert-file; it must sign nothing else.'],
   ['wal-segment-bytes', 'int', '67108864', 'used', 'Size of a segment of the write-ahead log.'],
+  ['divergence-check', 'bool', 'true', 'used', 'Compare a rolling hash of the state between members all the time.'],
+  [
+    'scrub-bytes-per-second',
+    'int',
+    '1048576',
+    'used',
+    'Rate at which the store is read in the background to find bytes that have rotted; 0: off.',
+  ],
   ['watch-memory-max-bytes', 'int', '536870912', 'used', 'Memory ceiling of a watch hub.'],
 ];
 
@@ -357,7 +371,7 @@ export const GATES: Readonly<Record<string, { readonly initial: boolean; readonl
   AllAlpha: { initial: false, status: 'harmless' },
   AllBeta: { initial: false, status: 'harmless' },
   StopGRPCServiceOnDefrag: { initial: false, status: 'harmless' },
-  InitialCorruptCheck: { initial: false, status: 'refused' },
+  InitialCorruptCheck: { initial: false, status: 'used' },
   CompactHashCheck: { initial: false, status: 'harmless' },
   TxnModeWriteWithSharedBuffer: { initial: true, status: 'harmless' },
   LeaseCheckpoint: { initial: false, status: 'used' },

@@ -109,6 +109,12 @@ export function memberConfig(values: FlagValues): MemberConfig {
       metrics: oneOf(v, 'metrics', ['basic', 'extensive']),
       enablePprof: v.bool('enable-pprof'),
     },
+    checks: {
+      divergence: v.bool('divergence-check'),
+      initialCorrupt: gates.get('InitialCorruptCheck') ?? false,
+      corruptMs: v.ms('corrupt-check-time'),
+      scrubBytesPerSecond: scrubRate(v),
+    },
     leaseCheckpoint: gates.get('LeaseCheckpoint') ?? false,
     unsafeNoFsync: false,
     telemetry: {
@@ -131,6 +137,12 @@ function walSegmentBytes(v: Values): number {
   if (bytes < 16 * 1024 || bytes > 1024 ** 3)
     throw new ConfigError(`--wal-segment-bytes must be from 16384 to 1073741824 (is ${bytes})`);
   return bytes;
+}
+
+function scrubRate(v: Values): number {
+  const rate = v.int('scrub-bytes-per-second');
+  if (rate < 0) throw new ConfigError(`--scrub-bytes-per-second must not be negative (is ${rate})`);
+  return rate;
 }
 
 /** The document for one process. */

@@ -148,6 +148,15 @@ export interface ProcessConfig {
     readonly metrics: 'basic' | 'extensive';
     readonly enablePprof: boolean;
   };
+  readonly checks: {
+    /** The rolling hash of the state is kept and compared between members. */
+    readonly divergence: boolean;
+    /** The store is compared with the others' before it is served. */
+    readonly initialCorrupt: boolean;
+    /** Milliseconds between comparisons of all keys; 0: none. */
+    readonly corruptMs: number;
+    readonly scrubBytesPerSecond: number;
+  };
   readonly leaseCheckpoint: boolean;
   readonly unsafeNoFsync: boolean;
   readonly telemetry: TelemetryConfig;

@@ -33,7 +33,7 @@ const read = fc.record({
 /** A store's versions and its slow twin; segments of three rows, so that all that can happen to them happens. */
 class Twins {
   readonly versions = new Versions(new SimulatedDisk().open(), plainEnvironment, EMPTY_STATE, LIMITS);
-  readonly writer = new Writer(this.versions, plainEnvironment);
+  readonly writer = new Writer(this.versions, plainEnvironment, undefined);
   readonly model = new SlowModel();
 
   constructor() {
@@ -125,7 +125,7 @@ test('the pages of a list at one revision have exact counts while keys come and 
 test('a page of a long list is read without the keys behind it, once these have been counted', async () => {
   const disk = new SimulatedDisk();
   const versions = new Versions(disk.open(), plainEnvironment, EMPTY_STATE, LIMITS);
-  const writer = new Writer(versions, plainEnvironment);
+  const writer = new Writer(versions, plainEnvironment, undefined);
   const keys = 20_000;
   for (let i = 0; i < keys; i++) {
     writer.put(bytesOf(`k${String(i).padStart(5, '0')}`), bytesOf('v'), 0n);

@@ -49,7 +49,8 @@ function entryBytes(record: Uint8Array): number {
   return sizeVarint(record.length) + record.length;
 }
 
-function decodeBlock(key: Uint8Array, block: Uint8Array): Uint8Array[] {
+/** Views of the records in a block. @throws CorruptionError */
+export function decodeBlock(key: Uint8Array, block: Uint8Array): Uint8Array[] {
   const records: Uint8Array[] = [];
   const reader = new VarintReader(block, 0);
   while (reader.pos < block.length) {
@@ -99,6 +100,7 @@ export function findRecord(engine: Engine, place: Place): Uint8Array | undefined
 export class HistoryWalk {
   private records: readonly Uint8Array[];
   private at = 0;
+  private block = placeKey({ main: 0, sub: 0 });
   private readonly rows: Cursor;
 
   /** `end` bounds the blocks that are read, not exactly the versions. */
@@ -106,9 +108,11 @@ export class HistoryWalk {
     engine: Engine,
     private readonly from: Place,
     end: Place,
-    private readonly decode: (record: Uint8Array) => Version,
+    private readonly decode: (record: Uint8Array, block: Uint8Array) => Version,
   ) {
-    this.records = blockAt(engine, from)?.records ?? [];
+    const first = blockAt(engine, from);
+    this.records = first?.records ?? [];
+    this.block = first?.key ?? this.block;
     const start = placeKey({ main: from.main, sub: from.sub + 1 });
     this.rows = engine.scan(Table.History, { start, end: placeKey(end) });
   }
@@ -117,10 +121,11 @@ export class HistoryWalk {
     for (;;) {
       while (this.at === this.records.length) {
         if (!this.rows.next()) return undefined;
-        this.records = decodeBlock(this.rows.key, this.rows.value);
+        this.block = this.rows.key;
+        this.records = decodeBlock(this.block, this.rows.value);
         this.at = 0;
       }
-      const version = this.decode(this.records[this.at++] as Uint8Array);
+      const version = this.decode(this.records[this.at++] as Uint8Array, this.block);
       // The first block may begin before `from`.
       if (comparePlaces(placeOf(version), this.from) >= 0) return version;
     }

@@ -108,6 +108,16 @@ export class LongKeyTable {
   }
 }
 
+/** Whether a row of the tables Latest and Long leads to another node instead of holding a record. */
+export function isMarker(table: Table, physical: Uint8Array): boolean {
+  return physical.length === CHUNK + 1 + (table === Table.Long ? NODE_BYTES : 0);
+}
+
+/** The part of the user's key that a row's key has. */
+export function restOf(table: Table, physical: Uint8Array): Uint8Array {
+  return table === Table.Long ? physical.subarray(NODE_BYTES) : physical;
+}
+
 function tableOf(node: number): Table {
   return node === ROOT ? Table.Latest : Table.Long;
 }

@@ -11,7 +11,9 @@ import type { LatestLimits } from './latest-rows';
 import { encodeRangeResponse, failed, findRange, findRangeSliced, type RangeFound } from './range';
 import type { Version } from './record';
 import { decodeState, EMPTY_STATE, STATE_KEY, type State } from './schema';
+import { Scrub, verifyRow } from './scrub';
 import { PrefixedTable, readSmall } from './small-tables';
+import { StateHash, UNKNOWN_HASH } from './state-hash';
 import { choose, execute, executeDelete, executePut, rangeResult, refusalOf, refusalOfPut } from './txn';
 import type {
   Applied,
@@ -53,6 +55,8 @@ export interface StoreOptions {
   /** The store is overloaded when this much is not durable. */
   readonly overlayBytesMax: number;
   readonly latest: LatestLimits;
+  /** Whether the rolling hash of the state is kept; what was applied without it makes it unknown. Default: true. */
+  readonly stateHash?: boolean;
   /** A commit failed; the process must end. */
   readonly onFatal: (error: unknown) => void;
 }
@@ -75,7 +79,10 @@ class MvccStore implements Store {
   private writableWaiters: (() => void)[] = [];
   private quietWaiters: ((position: Position) => void)[] = [];
   private readonly engine: TrackedEngine;
+  readonly stateHash: StateHash;
+  private readonly scrub: Scrub;
   private failure: unknown;
+  private readonly isHashed: boolean;
 
   constructor(
     plainEngine: Engine,
@@ -84,10 +91,13 @@ class MvccStore implements Store {
   ) {
     const engine = new TrackedEngine(plainEngine);
     this.engine = engine;
+    this.scrub = new Scrub(engine, environment);
     const row = readSmall(engine, STATE_KEY, environment);
     const state = row === undefined ? EMPTY_STATE : decodeState(row);
     this.versions = new Versions(engine, environment, state, options.latest);
-    this.writer = new Writer(this.versions, environment);
+    this.isHashed = options.stateHash !== false;
+    this.stateHash = new StateHash(this.isHashed ? state.hash : UNKNOWN_HASH, state.applied.index);
+    this.writer = new Writer(this.versions, environment, this.isHashed ? this.stateHash : undefined);
     this.compaction = new Compaction(this.versions, state);
     this.position = state.applied;
     this.durablePosition = state.applied;
@@ -190,6 +200,7 @@ class MvccStore implements Store {
     if (revision <= before) return failed('compacted');
     if (revision > this.revision) return failed('future-revision');
     this.versions.compactRevision = revision;
+    if (this.isHashed) this.stateHash.note(revision | 0);
     this.compaction.extend(before);
     this.touch();
     return { ok: true, value: undefined };
@@ -240,6 +251,11 @@ class MvccStore implements Store {
   }
 
   table(name: SmallTableName): SmallTable {
+    const hash = this.isHashed ? this.stateHash : undefined;
+    return new PrefixedTable(name, this.versions, () => this.touch(), hash);
+  }
+
+  ownTable(name: SmallTableName): SmallTable {
     return new PrefixedTable(name, this.versions, () => this.touch());
   }
 
@@ -248,6 +264,7 @@ class MvccStore implements Store {
       index >= this.position.index && term >= this.position.term,
       `applied position goes up (${this.position.index}/${this.position.term} to ${index}/${term})`,
     );
+    if (this.isHashed && index > this.position.index) this.stateHash.seal(index, term);
     this.position = { index, term };
     this.dirty = true;
     this.sealed = true;
@@ -299,9 +316,18 @@ class MvccStore implements Store {
     return new Promise((resolve) => this.writableWaiters.push(resolve));
   }
 
+  scrubSlice(bytesMax: number): boolean {
+    return this.scrub.slice(bytesMax);
+  }
+
   copy(): StoreCopy {
     const { engine, environment } = this;
-    return new StoreCopy({ engine, environment, whenQuiet: (callback) => this.whenQuiet(callback) });
+    return new StoreCopy({
+      engine,
+      environment,
+      whenQuiet: (callback) => this.whenQuiet(callback),
+      verify: (table, key, value) => verifyRow(table, key, value, environment),
+    });
   }
 
   move(): StoreMove {
@@ -389,6 +415,7 @@ class MvccStore implements Store {
       applied: this.position,
       nextNode: this.versions.longKeys.nextNode,
       indexedRevision: this.versions.latestRows.indexedRevision,
+      hash: this.stateHash.stored,
     };
   }
 }

@@ -340,7 +340,8 @@ function placesOf(distances: readonly number[], main: number): readonly Place[] 
   return links;
 }
 
-function storedCrc(bytes: Uint8Array): number {
+/** The checksum in a record. */
+export function storedCrc(bytes: Uint8Array): number {
   const low = (bytes[0] as number) | ((bytes[1] as number) << 8);
   return (low | ((bytes[2] as number) << 16) | ((bytes[3] as number) << 24)) >>> 0;
 }

@@ -1,6 +1,7 @@
 import { concatBytes, copyBytes, equalBytes, NO_BYTES, VarintReader, writeVarint } from './bytes';
 import { CorruptionError, type Environment } from './environment';
 import type { Place } from './record';
+import { EMPTY_HASH, STATE_HASH_VERSION, type StoredHash, UNKNOWN_HASH } from './state-hash';
 import type { Position, SmallTableName } from './types';
 
 /**
@@ -15,9 +16,9 @@ import type { Position, SmallTableName } from './types';
  * | Small   | 0                                          | the state row, likewise                      |
  *
  * Version 1 is the first; its Latest is complete with every commit. In version 2, Latest may lack what is in history behind
- * `indexedRevision`. A change of any form gets a new version, and `decodeState` reads the older ones.
+ * `indexedRevision`. Version 3 has the rolling hash of the state. A change of any form gets a new version, and `decodeState` reads the older ones.
  */
-export const SCHEMA_VERSION = 2;
+export const SCHEMA_VERSION = 3;
 
 export const SMALL_TABLE_NUMBERS: Readonly<Record<SmallTableName, number>> = {
   lease: 1,
@@ -50,6 +51,8 @@ export interface State {
   readonly nextNode: number;
   /** Latest has the last version of every key as of this revision, or a later one. */
   readonly indexedRevision: number;
+  /** After the applied entry. */
+  readonly hash: StoredHash;
 }
 
 export const EMPTY_STATE: State = {
@@ -60,6 +63,7 @@ export const EMPTY_STATE: State = {
   applied: { index: 0, term: 0 },
   nextNode: 1,
   indexedRevision: 1,
+  hash: EMPTY_HASH,
 };
 
 export function encodeState(state: State): Uint8Array {
@@ -76,6 +80,10 @@ export function encodeState(state: State): Uint8Array {
     applied.term,
     state.nextNode,
     state.indexedRevision,
+    STATE_HASH_VERSION,
+    state.hash.origin + 1,
+    state.hash.high >>> 0,
+    state.hash.low >>> 0,
   ];
   const bytes = new Uint8Array(numbers.length * 8);
   let pos = 0;
@@ -98,7 +106,9 @@ export function decodeState(bytes: Uint8Array): State {
   const applied = { index: reader.next(), term: reader.next() };
   const nextNode = reader.next();
   const indexedRevision = version === 1 ? revision : reader.next();
-  if (Number.isNaN(nextNode) || Number.isNaN(indexedRevision)) throw new CorruptionError('the state row is too short');
+  const hash = version < 3 ? UNKNOWN_HASH : readHash(reader);
+  if (Number.isNaN(nextNode) || Number.isNaN(indexedRevision) || Number.isNaN(hash.low))
+    throw new CorruptionError('the state row is too short');
   return {
     revision,
     compactRevision,
@@ -107,7 +117,18 @@ export function decodeState(bytes: Uint8Array): State {
     applied,
     nextNode,
     indexedRevision,
+    hash,
   };
+}
+
+/** One that was made by other rules can't be gone on with. */
+function readHash(reader: VarintReader): StoredHash {
+  const version = reader.next();
+  const hash = { origin: reader.next() - 1, high: reader.next(), low: reader.next() };
+  if (Number.isNaN(hash.low)) return hash;
+  return version === STATE_HASH_VERSION
+    ? { origin: hash.origin, high: hash.high | 0, low: hash.low | 0 }
+    : UNKNOWN_HASH;
 }
 
 const CRC_BYTES = 4;

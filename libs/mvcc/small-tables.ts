@@ -1,13 +1,16 @@
-import { copyBytes } from './bytes';
+import { concatBytes, copyBytes } from './bytes';
 import { assert, type Environment } from './environment';
 import { type Engine, Table } from './engine';
 import { MergeCursor } from './overlay-rows';
 import type { SmallRow } from './overlay';
 import { openSmall, SMALL_TABLE_NUMBERS } from './schema';
+import type { StateHash } from './state-hash';
 import type { SmallTable, SmallTableName } from './types';
 import type { Versions } from './versions';
 
 const KEY_BYTES_MAX = 1900;
+/** Tells a row from the deletion of one, and where its key ends from where its value begins. */
+const ONE_BYTE = Uint8Array.of(1);
 
 /** One small table: a prefix of the engine's Small table, through the same overlay as everything else. */
 export class PrefixedTable implements SmallTable {
@@ -17,6 +20,8 @@ export class PrefixedTable implements SmallTable {
     name: SmallTableName,
     private readonly versions: Versions,
     private readonly onWrite: () => void,
+    /** Takes in what is written; undefined: the rows are the member's own. */
+    private readonly hash?: StateHash,
   ) {
     this.number = SMALL_TABLE_NUMBERS[name];
   }
@@ -68,6 +73,7 @@ export class PrefixedTable implements SmallTable {
     active.small.set(environment.latin1(full), { key: full, value });
     active.bytes += full.length + (value?.length ?? 0) + 100;
     this.onWrite();
+    this.hash?.note(environment.crc32(value === undefined ? full : concatBytes(full, ONE_BYTE, value)));
   }
 
   private fullKey(key: Uint8Array): Uint8Array {

@@ -1,5 +1,6 @@
 import type { StoreCopy } from './copy/store-copy';
 import type { Engine, Table } from './engine';
+import type { StateHash } from './state-hash';
 
 /**
  * The public types of the MVCC store. Requests and responses are structural subsets of the generated etcdserverpb types
@@ -339,6 +340,10 @@ export interface Store {
   hashKv(revision: number, pause: () => Promise<void>): Promise<Outcome<HashKvResult>>;
 
   table(name: SmallTableName): SmallTable;
+  /** The same for rows that say something of the member itself: they are not part of the replicated state. */
+  ownTable(name: SmallTableName): SmallTable;
+  /** The rolling hash of the changes of all entries. */
+  readonly stateHash: StateHash;
   /** Marks the end of an entry: everything written since the last call belongs to it. Indexes never go down. Commits fall only between entries, so call it also after writes that belong to none. */
   setApplied(index: number, term: number): void;
 
@@ -354,6 +359,11 @@ export interface Store {
   readonly isCompactionStalled: boolean;
   whenWritable(): Promise<void>;
   sizes(): StoreSizes;
+  /**
+   * Reads about `bytesMax` bytes more of what is stored and checks them; true at the end of a time through everything.
+   * @throws CorruptionError
+   */
+  scrubSlice(bytesMax: number): boolean;
   /** A consistent copy of all that is durable, as chunks of rows, while the store goes on; close it when done. */
   copy(): StoreCopy;
   /** Begins to move into another engine, while reads and writes go on. One move at a time. */

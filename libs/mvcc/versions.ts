@@ -1,7 +1,8 @@
+import { equalBytes } from './bytes';
 import { CountIndex } from './count-index';
 import type { Engine } from './engine';
 import { assert, CorruptionError, type Environment } from './environment';
-import { comparePlaces, findRecord, HistoryWalk, placeOf } from './history-blocks';
+import { comparePlaces, findRecord, HistoryWalk, placeKey, placeOf } from './history-blocks';
 import { PageCounts } from './key-count';
 import { type LongKeyCursor, LongKeyTable } from './long-keys';
 import { firstIndex } from './ordered-keys';
@@ -10,6 +11,7 @@ import { Generation } from './overlay';
 import { MergeCursor, type OverlaySource } from './overlay-rows';
 import { decodeRecord, isTombstone, type Place, type Version } from './record';
 import type { State } from './schema';
+import { blockName, keyText } from './scrub';
 import { Slab } from './slab';
 
 const ROW_OVERHEAD_BYTES = 200;
@@ -65,7 +67,7 @@ export class Versions {
     const seen = this.latestRows.get(text);
     if (seen !== undefined) return seen;
     const record = this.longKeys.get(key);
-    return record === undefined ? undefined : this.decodeLatest(this.slab.copy(record));
+    return record === undefined ? undefined : this.decodeLatest(this.slab.copy(record), key);
   }
 
   /** Like `latest`, but its bytes are valid only until the engine is asked for something else. */
@@ -73,7 +75,7 @@ export class Versions {
     const seen = this.latestRows.get(this.environment.latin1(key));
     if (seen !== undefined) return seen;
     const record = this.longKeys.get(key);
-    return record === undefined ? undefined : this.decodeLatest(record);
+    return record === undefined ? undefined : this.decodeLatest(record, key);
   }
 
   append(text: string, version: Version): void {
@@ -121,7 +123,7 @@ export class Versions {
       return found !== undefined && comparePlaces(placeOf(found), place) === 0 ? found : undefined;
     }
     const record = findRecord(this.engine, place);
-    return record === undefined ? undefined : this.decodeHistory(record);
+    return record === undefined ? undefined : this.decodeHistory(record, placeKey(place));
   }
 
   /** Last versions (tombstones too) of keys with start ≤ key < end. Must be closed; lives within one turn. */
@@ -147,8 +149,12 @@ export class Versions {
     }
   }
 
-  decodeLatest(record: Uint8Array): Version {
-    return decodeRecord(record, this.environment, () => 'the last version of a key');
+  decodeLatest(record: Uint8Array, key: Uint8Array): Version {
+    const where = (): string => `the last version of key ${keyText(key)}`;
+    const version = decodeRecord(record, this.environment, where);
+    // The keys of rows are under no checksum of their own.
+    if (!equalBytes(version.key, key)) throw new CorruptionError(`${where()} is that of key ${keyText(version.key)}`);
+    return version;
   }
 
   /** What the Latest table did not have when the store was closed or its process died is in history. */
@@ -162,7 +168,7 @@ export class Versions {
   }
 
   private walkEngine(from: Place, end: Place, visit: (version: Version) => boolean): boolean {
-    const walk = new HistoryWalk(this.engine, from, end, (record) => this.decodeHistory(record));
+    const walk = new HistoryWalk(this.engine, from, end, (record, block) => this.decodeHistory(record, block));
     try {
       for (let version = walk.next(); version !== undefined; version = walk.next()) {
         if (comparePlaces(placeOf(version), end) >= 0) return true;
@@ -174,8 +180,8 @@ export class Versions {
     }
   }
 
-  private decodeHistory(record: Uint8Array): Version {
-    return decodeRecord(record, this.environment, () => 'a version in history');
+  private decodeHistory(record: Uint8Array, block: Uint8Array): Version {
+    return decodeRecord(record, this.environment, () => `a version in ${blockName(block)}`);
   }
 }
 
@@ -219,7 +225,7 @@ export class VersionCursor {
   }
 
   version(): Version {
-    return this.rows.row ?? this.versions.decodeLatest(this.base.value);
+    return this.rows.row ?? this.versions.decodeLatest(this.base.value, this.base.key);
   }
 
   close(): void {

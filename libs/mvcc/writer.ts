@@ -1,18 +1,24 @@
 import { compareBytes } from './bytes';
 import { boundsOf } from './range';
 import type { Environment } from './environment';
-import { RecordEncoder, type Version } from './record';
+import { RecordEncoder, storedCrc, type Version } from './record';
+import type { StateHash } from './state-hash';
 import type { Change, RevisionChanges } from './types';
 import type { Versions } from './versions';
+
+interface OwnChange extends Change {
+  readonly version: Version;
+}
 
 /** Makes the changes of one revision. What it has written is visible to reads at `current` at once. */
 export class Writer {
   private readonly encoder: RecordEncoder;
-  private changes: Change[] = [];
+  private changes: OwnChange[] = [];
 
   constructor(
     private readonly versions: Versions,
     environment: Environment,
+    private readonly hash: StateHash | undefined,
   ) {
     this.encoder = new RecordEncoder(environment);
   }
@@ -78,6 +84,7 @@ export class Writer {
     const { changes, versions } = this;
     if (changes.length === 0) return undefined;
     this.changes = [];
+    for (const { version } of changes) this.hash?.note(storedCrc(version.bytes));
     versions.revision++;
     return { revision: versions.revision, changes };
   }

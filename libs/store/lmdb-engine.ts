@@ -2,6 +2,7 @@ import { statSync } from 'node:fs';
 import { type Database, open, type RootDatabase, type RootDatabaseOptionsWithPath } from 'lmdb';
 import {
   type Batch,
+  CorruptionError,
   type Cursor,
   ENGINE_KEY_BYTES_MAX,
   type Engine,
@@ -13,6 +14,7 @@ import {
 } from '../mvcc';
 import { type Patience, PatientBatch } from './patient-batch';
 
+const DAMAGED = /MDB_(CORRUPTED|PAGE_NOTFOUND|INVALID|PANIC|BAD_TXN|VERSION_MISMATCH|CURSOR_FULL|PAGE_FULL)/;
 const PAGE_BYTES = 8192;
 /** Address space, not memory. lmdb-js keeps every outgrown map until it closes, so the first should last. */
 const MAP_BYTES = 16 * 1024 ** 3;
@@ -93,21 +95,25 @@ export class LmdbEngine implements Engine {
       safeRestore: true,
       overlappingSync: false,
     };
-    this.root = open<Uint8Array, Uint8Array>(options);
-    this.tables = TABLE_NAMES.map(
-      (name) => this.root.openDB<Uint8Array, Uint8Array>({ name, ...rows }) as unknown as Rows & Untyped,
-    );
+    try {
+      this.root = open<Uint8Array, Uint8Array>(options);
+      this.tables = TABLE_NAMES.map(
+        (name) => this.root.openDB<Uint8Array, Uint8Array>({ name, ...rows }) as unknown as Rows & Untyped,
+      );
+    } catch (error) {
+      throw named(error, file);
+    }
   }
 
   get(table: Table, key: Uint8Array): Uint8Array | undefined {
     const rows = this.rows(table);
-    const shared = rows.getBinaryFast(key);
+    const shared = this.read(rows, key);
     // Not subarray: that of a Buffer is slow.
     return shared === undefined ? undefined : new Uint8Array(shared.buffer, shared.byteOffset, rows.lastSize);
   }
 
   scan(table: Table, range: ScanRange): Cursor {
-    return new LmdbCursor(this.rows(table), range);
+    return new LmdbCursor(this.rows(table), range, this.file);
   }
 
   batch(): Batch {
@@ -157,9 +163,24 @@ export class LmdbEngine implements Engine {
     await this.root.close();
   }
 
+  private read(rows: Rows, key: Uint8Array): Uint8Array | undefined {
+    try {
+      return rows.getBinaryFast(key);
+    } catch (error) {
+      throw named(error, this.file);
+    }
+  }
+
   private rows(table: Table): Rows & Untyped {
     return this.tables[table] as Rows & Untyped;
   }
+}
+
+/** What LMDB says of a file whose pages make no sense; other errors as they are. */
+function named(error: unknown, file: string): unknown {
+  const text = String(error instanceof Error ? error.message : error);
+  if (!DAMAGED.test(text)) return error;
+  return new CorruptionError(`a page of ${file} is damaged: ${text}`);
 }
 
 /** The system's reason for a failed commit, which lmdb-js gives as a promise that rejects with it. */
@@ -186,7 +207,11 @@ class LmdbCursor implements Cursor {
   value: Uint8Array = FIRST_KEY;
   private readonly rows: Iterator<Row> | undefined;
 
-  constructor(rows: Rows, { start, end, reverse }: ScanRange) {
+  constructor(
+    rows: Rows,
+    { start, end, reverse }: ScanRange,
+    private readonly file: string,
+  ) {
     const low = start ?? FIRST_KEY;
     const high = end ?? LAST_KEY;
     if (Buffer.compare(low, high) >= 0) return;
@@ -198,7 +223,7 @@ class LmdbCursor implements Cursor {
   }
 
   next(): boolean {
-    const row = this.rows?.next();
+    const row = this.step();
     if (row === undefined || row.done) return false;
     this.key = row.value.key;
     this.value = row.value.value;
@@ -207,5 +232,13 @@ class LmdbCursor implements Cursor {
 
   close(): void {
     this.rows?.return?.();
+  }
+
+  private step(): IteratorResult<Row> | undefined {
+    try {
+      return this.rows?.next();
+    } catch (error) {
+      throw named(error, this.file);
+    }
   }
 }

@@ -20,6 +20,8 @@ export interface StoreFileOptions {
   readonly flushBytes?: number;
   readonly flushVersions?: number;
   readonly overlayBytesMax?: number;
+  /** Whether the rolling hash of the state is kept (default: it is). */
+  readonly stateHash?: boolean;
 }
 
 const MEBIBYTE = 1024 * 1024;
@@ -48,6 +50,7 @@ export function openStore(options: StoreFileOptions): Store {
     flushVersions: options.flushVersions ?? 2000,
     overlayBytesMax: options.overlayBytesMax ?? 64 * MEBIBYTE,
     latest: LATEST,
+    stateHash: options.stateHash ?? true,
     onFatal: options.onFatal,
   });
   const timer = setInterval(() => store.startFlush(), options.flushIntervalMs ?? 100);

@@ -4,7 +4,13 @@ import type { LogEntry } from '../../libs/raft';
 import { StartError } from '../../libs/process';
 import type { StreamCall, StreamHandler } from '../../libs/rpc';
 import type { Wal } from '../../libs/wal';
-import { decodeDeliverAck, type DeliverAck, encodeDeliverBatch, type StoreSnapshot } from '../../proto/gen/hexad';
+import {
+  decodeDeliverAck,
+  type DeliverAck,
+  encodeDeliverBatch,
+  StoreCondition,
+  type StoreSnapshot,
+} from '../../proto/gen/hexad';
 import type { RaftSettings } from './config';
 import type { Consensus } from './consensus';
 import { onDecoded } from './reply-stream';
@@ -47,6 +53,8 @@ export class Deliver {
   private lastApplied: number;
   /** Members that have published their client URLs, as storage says. */
   started: readonly bigint[] = [];
+  /** What the store is fit for, as storage says. */
+  condition: StoreCondition = StoreCondition.STORE_SOUND;
 
   constructor(private readonly options: DeliverOptions) {
     // Until storage says how far it is, it counts as not behind.
@@ -109,6 +117,9 @@ export class Deliver {
       call.end(Errors.ClusterIDMismatch);
       return undefined;
     }
+    this.condition = hello.condition;
+    // Nothing is delivered to it: another store will take its place.
+    if (hello.condition === StoreCondition.STORE_WANTS_COPY) return undefined;
     if (hello.installed !== undefined && !this.options.recordInstalled(hello.installed)) {
       call.end(NOT_RECORDED);
       return undefined;

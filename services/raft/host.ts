@@ -36,6 +36,7 @@ import { createStats } from './stats';
 import { StatusFeed } from './status';
 import { EntryStamps } from './stamps';
 import { ProposalTraces } from './traces';
+import { UnfitStore } from './unfit-store';
 
 /** Refusals of a peer are said in the log no more often than this. */
 const REFUSAL_LOG_MS = 10_000;
@@ -64,6 +65,7 @@ export class RaftHost {
   readonly relay: Relay;
   readonly peerServer: PeerServer;
   readonly snapshots: Snapshots;
+  private readonly unfitStore: UnfitStore;
 
   private readonly consensus: Consensus;
   private readonly peers: PeerSet;
@@ -137,6 +139,14 @@ export class RaftHost {
     });
     const recordInstalled = (snapshot: StoreSnapshot): boolean => this.snapshots.record(snapshot);
     this.deliver = new Deliver({ consensus, wal, settings, stats, stamps, fatal, recordInstalled });
+    this.unfitStore = new UnfitStore({
+      consensus,
+      peers,
+      logger,
+      now,
+      condition: () => this.deliver.condition,
+      isReceiving: () => this.snapshots.receiver.isReceiving,
+    });
     this.traces = new ProposalTraces(tracing, config.name);
     const guard = new ConfGuard({
       core,
@@ -335,6 +345,7 @@ export class RaftHost {
         if (batch.proposalReplies.length > 0) this.proposals.forwardedRefused(batch.proposalReplies);
         if (batch.relayRequests.length > 0) this.relay.fromPeer(from, batch.relayRequests);
         if (batch.relayReplies.length > 0) this.relay.replies(batch.relayReplies);
+        if (batch.wantsStore) this.snapshots.send(from);
         this.consensus.schedule();
       },
       onRefused: (remote, reason) => this.logRefusal(`stream from ${remote}`, reason),
@@ -361,6 +372,7 @@ export class RaftHost {
     const target = this.consensus.handOverIfStalled(this.settings.electionMs);
     if (target !== 0n)
       this.logger.warn({ to: target.toString(16) }, 'the WAL does not sync: leadership is handed over');
+    this.unfitStore.tick();
     this.proposals.retryHeld();
     this.reads.tick();
     this.relay.tick();

@@ -15,6 +15,9 @@ export interface StorageConfig {
   readonly autoDisarm: boolean;
   /** Retention is in milliseconds or revisions, by mode; 0: off. */
   readonly compaction: { readonly mode: 'periodic' | 'revision'; readonly retention: number };
+  readonly checks: ProcessConfig['checks'];
+  /** Others are in the cluster, as far as the configuration says: a store that can't be opened is fetched from them. */
+  readonly hasOthers: boolean;
   /** Random nonce of this process's own proposals, from 1 to below 2^52. */
   readonly origin: number;
   /** Whether results and reads tell where their time went. */
@@ -31,6 +34,8 @@ export function storageConfig(config: ProcessConfig): StorageConfig {
     quotaBytes: quotaBytes(config.limits.quotaBackendBytes),
     autoDisarm: config.limits.autoDisarm,
     compaction: { mode: config.timing.autoCompactionMode, retention: config.timing.autoCompactionRetention },
+    checks: config.checks,
+    hasOthers: config.clusterState === 'existing' || config.initialMembers.length > 1,
     stageStamps: config.telemetry.stageStamps,
     origin: Number(BigInt.asUintN(52, randomBytes(8).readBigUInt64BE())) || 1,
   };

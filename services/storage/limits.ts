@@ -58,6 +58,20 @@ export const limits = {
   diskFreeBytesMin: 4 * 1024 * 1024,
   /** How often a member with an alarm looks whether there is space again. */
   spaceCheckMs: 500,
+  /** The leader compares rolling hashes so often while entries are applied; others' answers are waited for so long. */
+  divergenceCheckMs: 200,
+  divergenceGraceMs: 400,
+  /** Questions to one member that may be unanswered, and how long one that can't answer is left alone. */
+  divergenceUnansweredMax: 8,
+  divergenceRetryMs: 1_000,
+  divergenceReportMs: 10_000,
+  /** How long the comparison before serving waits for the other members, and that of all keys for the rest of them. */
+  initialCheckMs: 3_000,
+  initialCheckRetryMs: 250,
+  corruptCheckGraceMs: 5_000,
+  /** The scrub reads so often, and rests so long after each time through. */
+  scrubSliceMs: 100,
+  scrubRestMs: 10_000,
   /** Applied bytes after which the space in use is measured again. */
   quotaCheckBytes: 256 * 1024,
 } as const;

@@ -1,5 +1,6 @@
 import type { Position, RevisionChanges } from '../../libs/mvcc';
 import type { ApplyOutcome } from './apply/applier';
+import { isDataChange } from './apply/alarm-guard';
 import type { ApplySink } from './apply/machine';
 import type { Compactor } from './compactor';
 import type { EventsFeed } from './feeds/events';
@@ -17,6 +18,8 @@ export class Outputs implements ApplySink {
     private readonly events: EventsFeed,
     private readonly feed: StateFeed,
     private readonly compactor: Compactor,
+    /** What this member makes of keys is not to be told. */
+    private readonly isOutOfService: () => boolean,
   ) {}
 
   flush(appliedIndex: number): void {
@@ -25,7 +28,9 @@ export class Outputs implements ApplySink {
     this.feed.flush();
   }
 
-  result(origin: number, sequence: number, outcome: ApplyOutcome, position: Position): void {
+  result(origin: number, sequence: number, outcome: ApplyOutcome, position: Position, kind?: number): void {
+    // Who waits for it is told that it took too long: the others' state has the answer, this one's may be another.
+    if (kind !== undefined && isDataChange(kind) && outcome.error === undefined && this.isOutOfService()) return;
     if (!outcome.afterCompaction) {
       this.results.add(origin, sequence, outcome, position);
       return;

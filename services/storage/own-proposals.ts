@@ -47,7 +47,7 @@ export interface OwnProposalsOptions {
 
 /**
  * What storage itself asks the log for: the member's name and client URLs, the cluster version and the automatic compactions (both by
- * the leader's storage) and the alarm that space runs out. Each is compared with the state and proposed until the state
+ * the leader's storage) and the alarms that space runs out and that states differ. Each is compared with the state and proposed until the state
  * agrees; a lost proposal is simply made again later, since all are idempotent.
  */
 export class OwnProposals {
@@ -63,6 +63,8 @@ export class OwnProposals {
   private compactionTimer: NodeJS.Timeout | undefined;
   private nextSpaceCheck = 0;
   private closed = false;
+  /** Members for which the CORRUPT alarm is to be up. */
+  private readonly suspects = new Set<bigint>();
 
   constructor(private readonly options: OwnProposalsOptions) {
     const { channel, gate, results, origin } = options;
@@ -102,6 +104,17 @@ export class OwnProposals {
     this.raiseAlarm();
   }
 
+  /** Whether this member leads, as far as is known here. */
+  get isLeader(): boolean {
+    return this.leaderId === this.options.identity.memberId;
+  }
+
+  /** Proposes the CORRUPT alarm for these members until it is up. */
+  raiseCorrupt(members: readonly bigint[]): void {
+    for (const id of members) this.suspects.add(id);
+    this.reconsider();
+  }
+
   close(): void {
     this.closed = true;
     clearTimeout(this.timer);
@@ -135,10 +148,17 @@ export class OwnProposals {
 
   private raiseAlarm(): void {
     const { state, identity, space } = this.options;
+    for (const memberID of this.suspects) {
+      if (state.alarms.hasFor(Alarm.CORRUPT, memberID)) this.suspects.delete(memberID);
+      else return this.activate(memberID, Alarm.CORRUPT);
+    }
     if (state.alarms.hasFor(Alarm.NOSPACE, identity.memberId)) return this.clearAlarm();
     if (!space.isUsedUp) return;
-    const request = { action: 1, memberID: identity.memberId, alarm: Alarm.NOSPACE };
-    this.propose(EntryKind.ENTRY_ALARM, () => encodeAlarmRequest(request));
+    this.activate(identity.memberId, Alarm.NOSPACE);
+  }
+
+  private activate(memberID: bigint, alarm: number): void {
+    this.propose(EntryKind.ENTRY_ALARM, () => encodeAlarmRequest({ action: 1, memberID, alarm }));
   }
 
   /** Looks again by itself: while the alarm is up there may be no entries that would be the occasion. */

@@ -7,6 +7,7 @@ import {
   encodeDeliverAck,
   type LogEntry,
   RAFT_PATHS,
+  type StoreCondition,
   type StoreSnapshot,
 } from '../../proto/gen/hexad';
 import { limits } from './limits';
@@ -25,6 +26,8 @@ export interface RaftLinkOptions {
   /** The store came from another member, which raft must have recorded before it delivers anything. */
   readonly installed: StoreSnapshot | undefined;
   readonly clearInstalled: () => void;
+  /** What the store is fit for; the same for as long as the process runs. */
+  readonly condition: () => StoreCondition;
   /** Another array after each change. */
   readonly members: () => readonly MemberRecord[];
   readonly logger: Logger;
@@ -110,6 +113,7 @@ export class RaftLink {
       ...(this.options.isEmpty() ? {} : { clusterId, memberId }),
       installed: this.installed,
       started: this.started(),
+      condition: this.options.condition(),
     });
   }
 

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
-import type { Store } from '../../libs/mvcc';
+import { Errors } from '../../libs/errors';
+import { CorruptionError, type Store } from '../../libs/mvcc';
 import type { Logger } from '../../libs/process';
-import type { Channel, Handlers } from '../../libs/rpc';
+import type { Channel, Handlers, StreamHandler } from '../../libs/rpc';
 import { LmdbEngine } from '../../libs/store';
 import { hostMicros, type MetricFamily, type Tracing } from '../../libs/telemetry';
 import { type LogEntry, STORAGE_PATHS, type StoreSnapshot } from '../../proto/gen/hexad';
@@ -13,10 +14,12 @@ import { refuseNewerCluster } from './apply/newer-release';
 import { compactionPolicy } from './auto-compaction';
 import { BackupServer } from './backup/backup-server';
 import { Compactor } from './compactor';
+import type { ConditionKeeper } from './condition';
 import type { StorageConfig } from './config';
 import { CopyInServer } from './copy/copy-in';
 import { CopyOutServer } from './copy/copy-out';
 import { Defragmenter } from './defragmenter';
+import { Consistency } from './divergence/consistency';
 import { type EventBus, EventsFeed } from './feeds/events';
 import { StateFeed } from './feeds/feed';
 import { HistoryServer } from './feeds/history';
@@ -33,9 +36,10 @@ import { Alarm } from './state/alarms';
 import { Space } from './space';
 import type { StoreDisk } from './store-disk';
 import { RangePartsServer } from './reads/range-parts';
-import { createReadMethods } from './reads/methods';
-import { ReadServer } from './reads/read-server';
+import { answersWhen, createReadMethods } from './reads/methods';
+import { ReadServer, type Soundness } from './reads/read-server';
 import { tracedMethods } from './reads/traced';
+import { Scrubber } from './scrubber';
 import { openState, type ReplicatedState, saveIdentity, storedIdentity } from './state/state';
 
 export interface StorageOptions {
@@ -55,6 +59,8 @@ export interface StorageOptions {
   /** The store came from another member, and raft has not said that it knows; `clearInstalled` notes that it does. */
   readonly installed: StoreSnapshot | undefined;
   readonly clearInstalled: () => void;
+  /** What the store is fit for. */
+  readonly condition: ConditionKeeper;
   /** Undefined: hubs get events by their streams only. */
   readonly bus?: EventBus | undefined;
   /** Microseconds since the epoch, for the age of events. */
@@ -70,6 +76,8 @@ export class Storage {
   readonly handlers: Handlers;
   private readonly state: ReplicatedState;
   private readonly gate = new Gate();
+  /** Opens with the gate if the store may be served. */
+  private readonly service = new Gate();
   private readonly counts: StorageCounts;
   private readonly stamps: ApplyStamps | undefined;
   private readonly results: ResultsFeed;
@@ -81,11 +89,15 @@ export class Storage {
   private readonly raft: RaftLink;
   private readonly own: OwnProposals;
   private readonly copyIn: CopyInServer;
+  private readonly consistency: Consistency;
+  private readonly scrubber: Scrubber;
   private readonly defragmenter: Defragmenter;
   private isEmpty: boolean;
   /** Raft's commit when we first met: what must be applied before anything is served. */
   private openAt: number | undefined;
   private readonly durabilityTimer: NodeJS.Timeout;
+  /** Whether the store is being compared with the others' before anything is served. */
+  private isChecking = false;
   private readonly space: Space;
 
   constructor(private readonly options: StorageOptions) {
@@ -104,65 +116,83 @@ export class Storage {
     this.isEmpty = storedIdentity(store) === undefined;
     this.state = openState(store);
     refuseNewerCluster(this.state.clusterVersion, config.release);
+    const isOutOfService = (): boolean => options.condition.current.condition !== 'sound';
     const { bus, wallMicros } = options;
-    this.events = new EventsFeed({ store, identity, gate: this.gate, bus, wallMicros });
+    this.events = new EventsFeed({ store, identity, gate: this.service, bus, wallMicros });
     const feed = new StateFeed(this.state, identity, this.gate);
     this.compactor = new Compactor(store, fatal);
-    this.outputs = new Outputs(this.results, this.events, feed, this.compactor);
+    this.outputs = new Outputs(this.results, this.events, feed, this.compactor, isOutOfService);
     const context = this.readContext(headers);
-    const parts = new RangePartsServer({ context, gate: this.gate, fatal });
+    const parts = new RangePartsServer({ context, gate: this.service, fatal });
     const methods = createReadMethods(context);
-    this.reads = new ReadServer(store, this.gate, tracing.enabled ? tracedMethods(tracing, methods) : methods, {
-      clock: config.stageStamps ? hostMicros : undefined,
-      counts: this.counts,
-    });
+    this.reads = new ReadServer(
+      store,
+      this.gate,
+      tracing.enabled ? tracedMethods(tracing, methods) : methods,
+      this.soundness(),
+      { clock: config.stageStamps ? hostMicros : undefined, counts: this.counts },
+    );
     const backups = new BackupServer({
       state: this.state,
-      gate: this.gate,
+      gate: this.service,
       compactor: this.compactor,
       logger,
       fatal,
       stallMs: limits.backupStallMs,
     });
-    const history = new HistoryServer(store, identity, this.gate);
-    const copyOut = new CopyOutServer(store, identity, options.logger);
+    const history = new HistoryServer(store, identity, this.service);
+    const copyOut = new CopyOutServer(store, identity, logger, (error) => this.damaged(error));
     const { storeDir } = config;
     this.defragmenter = new Defragmenter({
       store,
       storeDir,
       workerFile: join(__dirname, 'copy-worker.js'),
-      gate: this.gate,
+      gate: this.service,
       logger,
       fatal,
       isReplaced: () => this.copyIn.isActive,
       openEngine: options.disk?.openEngine ?? ((file) => new LmdbEngine(file)),
     });
+    const neededIndex = (): number => this.neededIndex;
     this.copyIn = new CopyInServer({
       storeDir,
       identity,
       store,
+      neededIndex,
       logger,
       makeWay: () => this.defragmenter.giveUp("a copy of another member's store takes its place"),
       restart: options.restart,
     });
+    const ifSound =
+      (serve: StreamHandler): StreamHandler =>
+      (call) =>
+        isOutOfService() ? call.end(Errors.Corrupt) : serve(call);
     this.handlers = {
       unary: { [STORAGE_PATHS.Defragment]: (call) => this.defragmenter.serve(call) },
       stream: {
         [STORAGE_PATHS.Read]: this.reads.handler,
         [STORAGE_PATHS.Results]: (call) => this.results.serve(call),
         [STORAGE_PATHS.Events]: (call) => this.events.serve(call),
-        [STORAGE_PATHS.History]: (call) => history.serve(call),
+        [STORAGE_PATHS.History]: ifSound((call) => history.serve(call)),
         [STORAGE_PATHS.Feed]: (call) => feed.serve(call),
-        [STORAGE_PATHS.RangeParts]: (call) => parts.serve(call),
-        [STORAGE_PATHS.Backup]: (call) => backups.serve(call),
-        [STORAGE_PATHS.CopyOut]: (call) => copyOut.serve(call),
+        [STORAGE_PATHS.RangeParts]: ifSound((call) => parts.serve(call)),
+        [STORAGE_PATHS.Backup]: ifSound((call) => backups.serve(call)),
+        [STORAGE_PATHS.CopyOut]: ifSound((call) => copyOut.serve(call)),
         [STORAGE_PATHS.CopyIn]: (call) => this.copyIn.serve(call),
       },
     };
     const machine = new StateMachine(this.state, headers, this.outputs, config.release, tracing, this.counts);
     this.loop = this.createLoop(machine);
-    this.raft = this.createRaftLink();
     this.own = this.createOwnProposals();
+    this.consistency = this.createConsistency();
+    this.scrubber = new Scrubber({
+      store,
+      bytesPerSecond: config.checks.scrubBytesPerSecond,
+      isDue: () => this.gate.isOpen && !this.consistency.isOutOfService,
+      damaged: (error) => this.damaged(error),
+      logger,
+    });
+    this.raft = this.createRaftLink();
     // Commits follow the answers by a timer of the store's own; raft learns of them a little later still.
     this.durabilityTimer = setInterval(() => this.raft.acknowledge(), limits.durabilityReportMs);
     this.durabilityTimer.unref();
@@ -186,6 +216,8 @@ export class Storage {
   async close(): Promise<void> {
     this.raft.close();
     this.own.close();
+    this.consistency.close();
+    this.scrubber.close();
     this.events.close();
     this.compactor.close();
     this.copyIn.close();
@@ -199,7 +231,40 @@ export class Storage {
   private readContext(headers: ResponseHeaders) {
     const { state } = this;
     const { quotaBytes } = this.options.config;
-    return { state, headers, quotaBytes, keysOfLease: (lease: bigint) => state.leases.keysOf(lease) };
+    const keysOfLease = (lease: bigint): Uint8Array[] => state.leases.keysOf(lease);
+    return { state, headers, quotaBytes, keysOfLease, damaged: (error: CorruptionError) => this.damaged(error) };
+  }
+
+  private soundness(): Soundness {
+    return {
+      mayAnswer: (method) => answersWhen(this.options.condition.current.condition, method),
+      damaged: (error) => this.damaged(error),
+    };
+  }
+
+  /** What was read is not what was written: takes the member out of service, unless it is the only one there is. */
+  damaged(error: Error): void {
+    this.consistency.damaged(error);
+  }
+
+  /** See `Consistency.neededIndex`. */
+  get neededIndex(): number {
+    return this.consistency.neededIndex;
+  }
+
+  private createConsistency(): Consistency {
+    const { config, control, logger, condition, restart } = this.options;
+    return new Consistency({
+      config,
+      channel: control,
+      state: this.state,
+      gate: this.gate,
+      condition,
+      logger,
+      isLeader: () => this.own.isLeader,
+      raiseCorrupt: (members) => this.own.raiseCorrupt(members),
+      restart,
+    });
   }
 
   private createLoop(machine: StateMachine): ApplyLoop {
@@ -222,6 +287,7 @@ export class Storage {
       isEmpty: () => this.isEmpty,
       installed,
       clearInstalled,
+      condition: () => this.consistency.storeCondition,
       members: () => this.state.members.list(),
       logger,
       fatal,
@@ -272,6 +338,7 @@ export class Storage {
     this.outputs.flush(store.applied.index);
     this.openWhenCaughtUp();
     this.reads.afterApply();
+    this.consistency.afterApply();
     this.raft.acknowledgeMuch();
     this.raft.relieve();
     this.space.applied(bytes);
@@ -280,7 +347,17 @@ export class Storage {
 
   private openWhenCaughtUp(): void {
     if (this.gate.isOpen || this.openAt === undefined || this.options.store.applied.index < this.openAt) return;
-    this.options.logger.info({ index: this.openAt, revision: this.options.store.revision }, 'storage serves');
+    if (!this.options.config.checks.initialCorrupt || this.consistency.isOutOfService) this.open();
+    else if (!this.isChecking) {
+      this.isChecking = true;
+      this.consistency.initialCheck().then(() => this.open(), this.options.fatal);
+    }
+  }
+
+  private open(): void {
+    const { logger, store } = this.options;
+    logger.info({ index: this.openAt, revision: store.revision }, 'storage serves');
     this.gate.open();
+    if (!this.consistency.isOutOfService) this.service.open();
   }
 }

@@ -28,6 +28,8 @@ export interface Target {
   readonly against?: { readonly case: string; readonly throughput: number };
   /** p99 against that of the same load without what goes on beside it: at most. Needs no etcd. */
   readonly p99OfNormal?: number;
+  /** CPU per operation against that of the `without` of the case, the median of the rounds' ratios: at most. */
+  readonly cost?: number;
 }
 
 interface CaseBase {
@@ -38,6 +40,8 @@ interface CaseBase {
   readonly rate?: number;
   /** Keys written before the load starts. */
   readonly keysBefore: number;
+  /** Runs in turn with Hexad in this environment, which is without something, instead of etcd. */
+  readonly without?: Readonly<Record<string, string>>;
   /** Takes long, or much memory: runs only when it is named. */
   readonly byHand?: true;
   /** Of Hexad's processes. */
@@ -85,6 +89,7 @@ interface LoadShape {
   readonly valueBytes?: number;
   readonly overwrites?: number;
   readonly refusalsAllowed?: boolean;
+  readonly without?: Readonly<Record<string, string>>;
 }
 
 function load(name: string, requester: RequesterOf, shape: LoadShape, target: Target): LoadCase {
@@ -100,6 +105,8 @@ function hub(name: string, members: number, run: HubRun, extra: Readonly<Record<
 }
 
 const READS = { members: 3, clients: 1_000, keysBefore: KEYS };
+/** At most 2 % of the CPU of an operation may go into comparing states. */
+const DIVERGENCE = { clients: 1_000, without: { HEXAD_DIVERGENCE_CHECK: 'false' } };
 const ONE_READER = { ...READS, clients: 1 };
 
 const DISTURBED = { members: 1, clients: 100, rate: 1_000 };
@@ -160,6 +167,8 @@ export const CASES: readonly BenchCase[] = [
   ),
   load('put-16000-3', put, { members: 3, clients: 16_000 }, { against: { case: 'put-1000-3', throughput: 0.9 } }),
   load('admission-3', put, { members: 3, clients: 100, rate: 40_000, refusalsAllowed: true }, {}),
+  load('divergence-cost-3', put, { ...DIVERGENCE, members: 3, rate: 8_000 }, { cost: 1.02 }),
+  load('divergence-cost-1', put, { ...DIVERGENCE, members: 1, rate: 20_000 }, { cost: 1.02 }),
 ];
 
 /** The cases that `patterns` name (a trailing * stands for any rest), all without any, and those their targets refer to. */

@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { measureCost } from './attribution-cost';
+import type { BenchCase } from './cases';
 import { chart } from './chart';
 import { machineFacts } from './machine';
 import type { Measurement } from './measurement';
@@ -39,12 +40,13 @@ async function measureAll(options: Options): Promise<Measurement[]> {
   const measurements: Measurement[] = [];
   const { seconds, rate, etcd = '' } = options;
   for (let round = 1; round <= options.rounds; round++) {
-    const servers: ServerKind[] = options.etcd === undefined ? ['hexad'] : ['hexad', 'etcd'];
-    if (round % 2 === 0) servers.reverse();
     for (const bench of options.cases) {
+      const servers: ServerKind[] = [...serversOf(bench, options)];
+      if (round % 2 === 0) servers.reverse();
       for (const server of servers) {
         if (server === 'etcd' && bench.kind === 'hub') continue;
-        const run = { seconds, rate, etcd, warmUpSeconds: options.warmUp };
+        const environment = server === 'without' ? (bench.without ?? {}) : {};
+        const run = { seconds, rate, etcd, warmUpSeconds: options.warmUp, environment };
         const measured = await runCase(bench, server, round, run);
         measurements.push(measured);
         process.stderr.write(`${progressLine(measured)}\n`);
@@ -52,6 +54,11 @@ async function measureAll(options: Options): Promise<Measurement[]> {
     }
   }
   return measurements;
+}
+
+function serversOf({ without }: BenchCase, { etcd }: Options): readonly ServerKind[] {
+  if (without !== undefined) return ['hexad', 'without'];
+  return etcd === undefined ? ['hexad'] : ['hexad', 'etcd'];
 }
 
 function print(lines: readonly string[]): void {

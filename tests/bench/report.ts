@@ -1,7 +1,7 @@
 import type { BenchCase } from './cases';
 import { type Measurement, type Medians, mediansOf } from './measurement';
 import type { ServerKind } from './servers';
-import { checksOf, type Row } from './targets';
+import { checksOf, COST, costChecks, type Row } from './targets';
 
 export function rowsOf(cases: readonly BenchCase[], measurements: readonly Measurement[]): Row[] {
   const of = (name: string, server: ServerKind): Medians | undefined => {
@@ -13,7 +13,7 @@ export function rowsOf(cases: readonly BenchCase[], measurements: readonly Measu
     const hexad = of(bench.name, 'hexad');
     if (hexad === undefined) continue;
     const etcd = of(bench.name, 'etcd');
-    const checks = checksOf(bench, hexad, etcd, (name) => of(name, 'hexad'));
+    const checks = [...checksOf(bench, hexad, etcd, (name) => of(name, 'hexad')), ...costChecks(bench, measurements)];
     rows.push({ case: bench.name, hexad, etcd, checks });
   }
   return rows;
@@ -72,8 +72,11 @@ export function cpuTable(rows: readonly Row[]): string {
 
 /** Figures that only some cases have, and errors. */
 export function notes(rows: readonly Row[]): string[] {
-  return rows.flatMap(({ case: name, hexad, etcd }) =>
-    (
+  return rows.flatMap(({ case: name, hexad, etcd, checks }) => [
+    ...checks
+      .filter(({ subject }) => subject === COST)
+      .map(({ reached }) => `${name} hexad: ${COST} ${reached.toFixed(4)}`),
+    ...(
       [
         ['hexad', hexad],
         ['etcd', etcd],
@@ -82,7 +85,7 @@ export function notes(rows: readonly Row[]): string[] {
       ...Object.entries(medians?.extra ?? {}).map(([what, value]) => `${name} ${server}: ${what} ${value.toFixed(1)}`),
       ...Object.entries(medians?.errors ?? {}).map(([text, count]) => `${name} ${server}: ${count} × "${text}"`),
     ]),
-  );
+  ]);
 }
 
 /** One line for one measurement, as it is made. */

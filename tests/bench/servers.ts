@@ -14,7 +14,8 @@ const START_MS = 30_000;
 const STOP_MS = 60_000;
 const LOG_BYTES_MAX = 1 << 20;
 
-export type ServerKind = 'hexad' | 'etcd';
+/** `without`: Hexad without something that costs. */
+export type ServerKind = 'hexad' | 'etcd' | 'without';
 
 export interface StartOptions {
   readonly members: number;
@@ -128,7 +129,7 @@ export class ServerCluster {
     const ports = await freePorts(2 * members);
     const peer = (at: number): string => `http://127.0.0.1:${String(ports[members + at])}`;
     const initial = Array.from({ length: members }, (_, at) => `m${at + 1}=${peer(at)}`).join(',');
-    const binary = this.kind === 'hexad' ? join(ROOT, 'bin', 'hexad') : etcd;
+    const binary = this.kind === 'etcd' ? etcd : join(ROOT, 'bin', 'hexad');
     const whenAllReady = ports.slice(0, members).map((port, at) => {
       const client = `http://127.0.0.1:${port}`;
       const flags = [

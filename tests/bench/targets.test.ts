@@ -9,7 +9,7 @@ const byName = (name: string): BenchCase => {
   return found;
 };
 
-const measured = (name: string, server: 'hexad' | 'etcd', of: Partial<Measurement> = {}): Measurement => ({
+const measured = (name: string, server: Measurement['server'], of: Partial<Measurement> = {}): Measurement => ({
   case: name,
   server,
   round: 1,
@@ -112,6 +112,8 @@ test('the required ratios are those that were agreed', () => {
     'put-1000-3': { throughput: 1.5, p99: 1, cpuMicros: 75 },
     'put-1000-1': { throughput: 1.5, p99: 1 },
     'put-1-3': { p50: 1, p99: 1 },
+    'divergence-cost-3': { cost: 1.02 },
+    'divergence-cost-1': { cost: 1.02 },
     'put-1-1': { p50: 1.2, p99: 1 },
     'range-linearizable-1000-3': { throughput: 3, p99: 1 },
     'range-serializable-1000-3': { throughput: 3, p99: 1 },
@@ -135,4 +137,18 @@ test('the required ratios are those that were agreed', () => {
 test('the table marks the case that missed', () => {
   const text = table(rowsOf([byName('put-1000-3')], [hexad({ p99: 11 }), etcd]));
   expect(text).toMatch(/^put-1000-3 .* 1\.50 .* 1\.10 .*MISSED$/m);
+});
+
+test('what something costs is the median of the rounds with it and without, and a round that lacks one is a miss', () => {
+  const name = 'divergence-cost-3';
+  const pair = (round: number, cpuMicros: number): Measurement[] => [
+    measured(name, 'hexad', { round, cpuMicros }),
+    measured(name, 'without', { round, cpuMicros: 50 }),
+  ];
+  const rounds = [...pair(1, 70), ...pair(2, 51), ...pair(3, 40)];
+  expect(missed(name, ...rounds)).toEqual([]);
+  expect(missed(name, ...rounds, ...pair(4, 51.1), ...pair(5, 52))).toEqual([
+    expect.stringMatching(/divergence-cost-3.*median of pairs must be ≤ 1.02, reached 1.02/),
+  ]);
+  expect(missed(name, ...rounds, measured(name, 'hexad', { round: 4 }))).toHaveLength(1);
 });

@@ -1,6 +1,6 @@
 import type { BenchCase } from './cases';
 import { NOT_SENT, TOO_MANY_REQUESTS } from './load';
-import type { Medians } from './measurement';
+import { type Measurement, type Medians, median } from './measurement';
 
 /** Name of the figure that `p99OfNormal` is compared with, ms. */
 export const NORMAL_P99 = 'normal p99 ms';
@@ -40,6 +40,21 @@ function errorCheck(bench: BenchCase, hexad: Medians): Check {
     errors.reduce((sum, [, count]) => sum + count, 0),
     0,
   );
+}
+
+export const COST = 'CPU µs/op / without it, median of pairs';
+
+/** What something costs that can be turned off: each round has a measurement with it and one without. */
+export function costChecks({ name, target }: BenchCase, measurements: readonly Measurement[]): Check[] {
+  if (target.cost === undefined) return [];
+  const of = (server: string, round: number): Measurement | undefined =>
+    measurements.find((m) => m.case === name && m.server === server && m.round === round);
+  const rounds = new Set(measurements.filter((m) => m.case === name).map(({ round }) => round));
+  const ratios = [...rounds].map(
+    (round) => (of('hexad', round)?.cpuMicros ?? Number.NaN) / (of('without', round)?.cpuMicros ?? Number.NaN),
+  );
+  const isWhole = ratios.every(Number.isFinite);
+  return [atMost(COST, isWhole ? median(ratios) : Number.NaN, target.cost)];
 }
 
 /** What Hexad must reach in a case. Without etcd only what needs no comparison with it is checked. */

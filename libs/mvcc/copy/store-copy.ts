@@ -11,6 +11,8 @@ export interface StoreCopyOptions {
   /** Runs the callback at a moment at which no commit is under way: at once or later, synchronously within that moment. */
   readonly whenQuiet: (callback: (position: Position) => void) => void;
   readonly limits?: Partial<StoreCopyLimits>;
+  /** Throws if a row is not what was written, lest damage spreads. */
+  readonly verify?: (table: Table, key: Uint8Array, value: Uint8Array) => void;
 }
 
 export interface StoreCopyLimits {
@@ -79,7 +81,7 @@ export class StoreCopy implements ChangeTracker {
     return this.ended;
   }
 
-  /** The next chunk, undefined after the last one. One call at a time. @throws CopyOvertakenError */
+  /** The next chunk, undefined after the last one. One call at a time. @throws CopyOvertakenError; what `verify` throws */
   async next(): Promise<Uint8Array | undefined> {
     if (!this.began) await this.begin();
     for (;;) {
@@ -126,7 +128,7 @@ export class StoreCopy implements ChangeTracker {
 
   private readTable(): Uint8Array | undefined {
     const table = TABLES[this.tableAt] as Table; // in range: the caller has looked
-    const { environment, engine } = this.options;
+    const { environment, engine, verify } = this.options;
     const writer = new ChunkWriter(this.limits.chunkBytes);
     const { cursor } = this;
     const rows = engine.scan(table, { start: cursor });
@@ -135,6 +137,7 @@ export class StoreCopy implements ChangeTracker {
       while (rows.next()) {
         const { key, value } = rows;
         if (cursor !== undefined && last === undefined && compareBytes(key, cursor) === 0) continue;
+        verify?.(table, key, value);
         if (!writer.add(table, key, value)) {
           if (last !== undefined) break;
           this.moveTo(key);
@@ -166,12 +169,13 @@ export class StoreCopy implements ChangeTracker {
 
   /** As many rows of the round as fit into a chunk. */
   private readRound(): Uint8Array | undefined {
-    const { engine, environment } = this.options;
+    const { engine, environment, verify } = this.options;
     const writer = new ChunkWriter(this.limits.chunkBytes);
     while (this.roundAt < this.round.length) {
       const { table, key: text } = this.round[this.roundAt] as { table: Table; key: string };
       const key = bytesOf(text);
       const value = engine.get(table, key);
+      if (value !== undefined) verify?.(table, key, value);
       if (!writer.add(table, key, value)) {
         if (writer.rows > 0) break;
         this.roundAt += 1;

@@ -93,9 +93,9 @@ function refuse(options: PeerServerOptions, call: StreamCall, error: RpcError): 
 
 function receive(options: PeerServerOptions, from: NodeId, batch: PeerBatch): void {
   if (batch.messages.length > 0) options.onMessages(from, batch.messages, batch);
-  const { proposals, proposalReplies, relayRequests, relayReplies, forwarded } = batch;
+  const { proposals, proposalReplies, relayRequests, relayReplies, forwarded, wantsStore } = batch;
   const lists = [proposals, proposalReplies, relayRequests, relayReplies, forwarded];
-  if (lists.some((list) => list.length > 0)) {
+  if (wantsStore || lists.some((list) => list.length > 0)) {
     options.onExtras(from, batch);
   }
 }

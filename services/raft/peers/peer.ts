@@ -59,6 +59,7 @@ interface Extras {
   proposalReplies: ProposeReplyInput[];
   relayRequests: RelayRequestInput[];
   relayReplies: RelayReplyInput[];
+  wantsStore: boolean;
   /** Stage stamps; 0 and empty: there is nothing to tell. */
   forwardArrived: number;
   forwardSent: number;
@@ -78,6 +79,7 @@ function noExtras(): Extras {
     proposalReplies: [],
     relayRequests: [],
     relayReplies: [],
+    wantsStore: false,
   };
 }
 
@@ -146,6 +148,11 @@ export class Peer {
 
   queueRelayReply(reply: RelayReplyInput): void {
     this.collecting().relayReplies.push(reply);
+  }
+
+  /** Asks the member for a copy of its store. */
+  requestStore(): void {
+    this.collecting().wantsStore = true;
   }
 
   flush(): void {

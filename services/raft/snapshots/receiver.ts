@@ -57,6 +57,11 @@ export class StreamReceiver {
     this.current.afterTurn();
   }
 
+  /** Whether a copy is coming in. */
+  get isReceiving(): boolean {
+    return this.current !== undefined && !this.current.isOver;
+  }
+
   close(): void {
     this.current?.abort('this member stops');
   }

@@ -85,6 +85,7 @@ export function testConfig(
     raft: { preVote: true, strictReconfigCheck: true, forceNewCluster: false },
     auth: { token: 'simple', bcryptCost: 4 },
     http: { enableGateway: false, cors: '', hostWhitelist: '', metrics: 'basic', enablePprof: false },
+    checks: { divergence: true, initialCorrupt: false, corruptMs: 0, scrubBytesPerSecond: 0 },
     leaseCheckpoint: false,
     internalTls: null,
     unsafeNoFsync: false,

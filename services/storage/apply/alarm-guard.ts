@@ -21,14 +21,15 @@ export class AlarmGuard implements Applier {
 
   private check(command: Command): CatalogueError | undefined {
     const { alarms } = this.state;
-    if (alarms.has(Alarm.CORRUPT) && isDataChange(command)) return Errors.Corrupt;
+    if (alarms.has(Alarm.CORRUPT) && isDataChange(command.kind)) return Errors.Corrupt;
     if (alarms.has(Alarm.NOSPACE) && takesSpace(command)) return Errors.NoSpace;
     return undefined;
   }
 }
 
-function isDataChange(command: Command): boolean {
-  return command.kind >= EntryKind.ENTRY_PUT && command.kind <= EntryKind.ENTRY_LEASE_REVOKE;
+/** Changes of keys and leases: what etcd refuses while the state is corrupt. */
+export function isDataChange(kind: number): boolean {
+  return kind >= EntryKind.ENTRY_PUT && kind <= EntryKind.ENTRY_LEASE_REVOKE;
 }
 
 function takesSpace(command: Command): boolean {

@@ -26,7 +26,8 @@ const afterCompact = failpoint('compactAfterCommitScheduledCompact');
 
 /** What applying entries tells the rest of the process, in apply order. */
 export interface ApplySink extends FeedChanges {
-  result(origin: number, sequence: number, outcome: ApplyOutcome, position: Position): void;
+  /** `kind` is the entry's EntryKind; undefined: a change of the configuration. */
+  result(origin: number, sequence: number, outcome: ApplyOutcome, position: Position, kind?: number): void;
   revisionMade(made: RevisionChanges): void;
   compactionLogged(): void;
   /** The first entry of a term has been applied. */
@@ -88,7 +89,7 @@ export class StateMachine {
     const outcome = command === undefined ? refused(Errors.MalformedRequest) : this.chain.apply(command, logEntry);
     if (command !== undefined && outcome.error === undefined) this.count(command);
     if (entry.kind === EntryKind.ENTRY_CLUSTER_VERSION) refuseNewerCluster(this.state.clusterVersion, this.release);
-    this.report(entry.origin, entry.sequence, outcome, logEntry);
+    this.report(entry.origin, entry.sequence, outcome, logEntry, entry.kind);
   }
 
   private count({ kind, entry }: Command): void {
@@ -108,9 +109,9 @@ export class StateMachine {
     this.report(change.origin, change.sequence, this.configuration.apply(change, logEntry), logEntry);
   }
 
-  private report(origin: number, sequence: number, outcome: ApplyOutcome, position: Position): void {
+  private report(origin: number, sequence: number, outcome: ApplyOutcome, position: Position, kind?: number): void {
     if (outcome.made !== undefined) this.sink.revisionMade(outcome.made);
-    this.sink.result(origin, sequence, outcome, position);
+    this.sink.result(origin, sequence, outcome, position, kind);
   }
 }
 

@@ -34,6 +34,8 @@ export interface CopyInOptions {
   readonly identity: Identity;
   /** The store in use, which serves until the copy takes its place. */
   readonly store: Store;
+  /** A copy of an entry below this one is of no use. */
+  readonly neededIndex: () => number;
   readonly logger: Logger;
   /** Resolves when nobody else works on another generation of the store. */
   readonly makeWay: () => Promise<void>;
@@ -183,9 +185,9 @@ class IncomingCopy {
 
   /** From the rename on this is the member's store, whatever happens; raft learns of it when storage has started anew. */
   private switchTo(name: string, directory: string, snapshot: StoreSnapshot): void {
-    const { storeDir, store, logger, restart } = this.options;
+    const { storeDir, store, logger, restart, neededIndex } = this.options;
     if (this.failure !== undefined) throw this.failure;
-    if (store.applied.index >= snapshot.index)
+    if (snapshot.index < neededIndex())
       throw new Error(
         `the store has applied entry ${store.applied.index}: a copy of entry ${snapshot.index} is no use`,
       );

@@ -1,4 +1,4 @@
-import { CopyOvertakenError, type Store, type StoreCopy } from '../../../libs/mvcc';
+import { CopyOvertakenError, CorruptionError, type Store, type StoreCopy } from '../../../libs/mvcc';
 import { failpoint } from '../../../libs/failpoints';
 import type { Logger } from '../../../libs/process';
 import type { StreamCall } from '../../../libs/rpc';
@@ -16,6 +16,7 @@ export class CopyOutServer {
     private readonly store: Store,
     private readonly identity: Identity,
     private readonly logger: Logger,
+    private readonly damaged: (error: CorruptionError) => void,
   ) {}
 
   serve(call: StreamCall): void {
@@ -37,6 +38,7 @@ export class CopyOutServer {
       copy.close();
       const message = error instanceof Error ? error.message : String(error);
       this.logger.warn({ error: message }, 'a copy of the store has failed');
+      if (error instanceof CorruptionError) this.damaged(error);
       call.end(error instanceof CopyOvertakenError ? { code: GrpcCode.Aborted, message } : Errors.Stopped);
     });
   }

@@ -97,6 +97,7 @@ beforeEach(() => {
     storeDir: storeDir(),
     identity: receiver,
     store: target,
+    neededIndex: () => target.applied.index + 1,
     logger,
     makeWay: () => Promise.resolve(),
     restart: (reason) => restarts.push(reason),
@@ -112,7 +113,7 @@ afterEach(async () => {
 async function copyOut(): Promise<Uint8Array[]> {
   await source.flush();
   const wire = new Wire();
-  new CopyOutServer(source, sender, logger).serve(wire.call);
+  new CopyOutServer(source, sender, logger, () => undefined).serve(wire.call);
   expect(await wire.ended()).toBe('ok');
   return wire.sent;
 }

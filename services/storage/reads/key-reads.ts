@@ -14,7 +14,7 @@ import { encodeLargeRange, StorageMethod } from '../../../proto/gen/hexad';
 import { limits, tooLarge } from '../limits';
 import { mvccError } from '../mvcc-errors';
 import { nextTurn } from './next-turn';
-import { refusedRead, type ReadContext, type ReadEntry } from './read-context';
+import { failedLater, refusedRead, type ReadContext, type ReadEntry } from './read-context';
 
 export function keyReads(context: ReadContext): ReadEntry[] {
   return [
@@ -24,7 +24,8 @@ export function keyReads(context: ReadContext): ReadEntry[] {
 }
 
 /** The answer's bytes come from the store as they are: no object is made of a key. */
-function range({ state, headers }: ReadContext, call: BatchCall, peer: BatchPeer): void {
+function range(context: ReadContext, call: BatchCall, peer: BatchPeer): void {
+  const { state, headers } = context;
   const request = decodeRangeRequest(call.payload);
   const { auth, store } = state;
   if (request.key.length === 0) {
@@ -47,7 +48,7 @@ function range({ state, headers }: ReadContext, call: BatchCall, peer: BatchPeer
   );
   // Only a range of many keys takes more than this turn.
   if ('ok' in outcome) answer(outcome);
-  else void outcome.then(answer);
+  else void outcome.then(answer).catch(failedLater(context, call, peer));
 }
 
 /** How the proxy asks for the answer in parts: what was asked, at the revision at which it was asked. */

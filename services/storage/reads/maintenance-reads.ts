@@ -6,7 +6,7 @@ import { encodeStorageStatus, StorageMethod } from '../../../proto/gen/hexad';
 import { mvccError } from '../mvcc-errors';
 import { Alarm, type RaisedAlarm } from '../state/alarms';
 import { nextTurn } from './next-turn';
-import { refusedRead, replyWith, type ReadContext, type ReadEntry } from './read-context';
+import { failedLater, refusedRead, replyWith, type ReadContext, type ReadEntry } from './read-context';
 
 /** Version of the storage schema as etcd names it. */
 const STORAGE_VERSION = '3.7.0';
@@ -77,8 +77,11 @@ function answerLater(
   revision: number,
   answer: (result: HashResult) => void,
 ): void {
-  void context.state.store.hashKv(revision, nextTurn).then((outcome) => {
-    if (outcome.ok) answer(outcome.value);
-    else peer.reply(call.id, mvccError(outcome.error).id);
-  });
+  void context.state.store
+    .hashKv(revision, nextTurn)
+    .then((outcome) => {
+      if (outcome.ok) answer(outcome.value);
+      else peer.reply(call.id, mvccError(outcome.error).id);
+    })
+    .catch(failedLater(context, call, peer));
 }

@@ -1,4 +1,5 @@
-import type { CatalogueError } from '../../../libs/errors';
+import { type CatalogueError, Errors } from '../../../libs/errors';
+import { CorruptionError } from '../../../libs/mvcc';
 import type { KeysOfLease } from '../../../libs/rbac';
 import type { BatchCall, BatchPeer } from '../../../libs/rpc';
 import type { Writer } from '../../../libs/wire';
@@ -13,6 +14,8 @@ export interface ReadContext {
   /** Effective quota in bytes; 0: none. */
   readonly quotaBytes: number;
   readonly keysOfLease: KeysOfLease;
+  /** What was read is not what was written; returns if the process goes on. */
+  readonly damaged: (error: CorruptionError) => void;
 }
 
 export type ReadEntry = readonly [method: number, handler: ReadMethod];
@@ -22,6 +25,15 @@ export function refusedRead(call: BatchCall, peer: BatchPeer, error: CatalogueEr
   if (error === undefined) return false;
   peer.reply(call.id, error.id);
   return true;
+}
+
+/** For reads that take several turns: what has rotted is an answer, anything else ends the process. */
+export function failedLater({ damaged }: ReadContext, call: BatchCall, peer: BatchPeer): (error: unknown) => void {
+  return (error) => {
+    if (!(error instanceof CorruptionError)) throw error;
+    peer.reply(call.id, Errors.Corrupt.id);
+    damaged(error);
+  };
 }
 
 /** Replies with a response whose header carries the current revision. */

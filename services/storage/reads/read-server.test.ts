@@ -44,13 +44,18 @@ function rig(): {
 } {
   const machine = new MachineRig();
   const gate = new Gate();
+  const damaged = (): void => undefined;
   const context = {
     state: machine.state,
     headers: new ResponseHeaders(IDENTITY),
     quotaBytes: 0,
     keysOfLease: () => [],
+    damaged,
   };
-  const reads = new ReadServer(machine.store, gate, createReadMethods(context));
+  const reads = new ReadServer(machine.store, gate, createReadMethods(context), {
+    mayAnswer: () => true,
+    damaged,
+  });
   const call = new FakeCall();
   reads.handler(call as unknown as StreamCall); // the parts of a call that the handler uses
   const ask = (...calls: [number, number, (Uint8Array | undefined)?, number?][]): void => {

@@ -1,5 +1,5 @@
 import { Errors } from '../../../libs/errors';
-import type { Store } from '../../../libs/mvcc';
+import { CorruptionError, type Store } from '../../../libs/mvcc';
 import { type BatchCall, type BatchPeer, batchHandler, type StreamHandler } from '../../../libs/rpc';
 import { WireError } from '../../../libs/wire';
 import type { Gate } from '../gate';
@@ -9,6 +9,14 @@ import { limits } from '../limits';
 
 /** Answers one call through `peer.reply`, now or later. May throw WireError for a payload that is not what it should be. */
 export type ReadMethod = (call: BatchCall, peer: BatchPeer) => void;
+
+/** Whether the store may be read, and who is told when it turns out that it can't. */
+export interface Soundness {
+  /** A member out of service answers only what does not come from the keys. */
+  mayAnswer(method: number): boolean;
+  /** Returns if the process goes on. */
+  damaged(error: CorruptionError): void;
+}
 
 interface WaitingRead {
   readonly call: BatchCall;
@@ -33,6 +41,7 @@ export class ReadServer {
     private readonly store: Store,
     private readonly gate: Gate,
     private readonly methods: ReadonlyMap<number, ReadMethod>,
+    private readonly soundness: Soundness,
     { clock, counts }: ReadServerOptions = {},
   ) {
     this.counts = counts ?? { ranges: 0 };
@@ -64,7 +73,8 @@ export class ReadServer {
   }
 
   private accept(call: BatchCall, peer: BatchPeer): void {
-    if (this.gate.isOpen && call.requiredIndex <= this.store.applied.index) this.answer(call, peer);
+    if (!this.soundness.mayAnswer(call.method)) peer.reply(call.id, Errors.Corrupt.id);
+    else if (this.gate.isOpen && call.requiredIndex <= this.store.applied.index) this.answer(call, peer);
     else if (this.waiting.length >= limits.waitingReadsMax || this.waitingBytes > limits.waitingReadBytesMax) {
       peer.reply(call.id, Errors.TooManyRequests.id);
     } else this.enqueue({ call, peer });
@@ -89,8 +99,11 @@ export class ReadServer {
     try {
       method(call, peer);
     } catch (error) {
-      if (!(error instanceof WireError)) throw error;
-      peer.reply(call.id, Errors.MalformedRequest.id);
+      if (error instanceof CorruptionError) {
+        peer.reply(call.id, Errors.Corrupt.id);
+        this.soundness.damaged(error);
+      } else if (error instanceof WireError) peer.reply(call.id, Errors.MalformedRequest.id);
+      else throw error;
     }
   }
 }

@@ -49,5 +49,5 @@ export function storedIdentity(store: Store): Identity | undefined {
 
 /** Becomes durable with the next entry. */
 export function saveIdentity(store: Store, identity: Identity): void {
-  store.table('meta').put(IDENTITY_KEY, identityRow(identity));
+  store.ownTable('meta').put(IDENTITY_KEY, identityRow(identity));
 }

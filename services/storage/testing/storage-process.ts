@@ -102,6 +102,8 @@ export class StorageProcess {
       name: 'm1',
       memberId: 'a1',
       clusterId: 'c1',
+      clusterState: 'new',
+      initialMembers: [],
       rpcEngine: 'grpc-js',
       eventBus: null,
       addresses: { raft: address('raft'), storage: address('storage') },
@@ -110,6 +112,7 @@ export class StorageProcess {
       timing: { autoCompactionMode: 'periodic', autoCompactionRetention: compactionRetention },
       limits: { quotaBackendBytes, autoDisarm: this.autoDisarm },
       internalTls: null,
+      checks: { divergence: true, initialCorrupt: false, corruptMs: 0, scrubBytesPerSecond: 0 },
       telemetry: { enabled: false, stageStamps: true },
       log: { level: 'info', format: 'json' },
     };

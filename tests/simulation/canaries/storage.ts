@@ -1,5 +1,5 @@
 import { Errors } from '../../../libs/errors';
-import type { Store } from '../../../libs/mvcc';
+import type { PutRequest, Store } from '../../../libs/mvcc';
 import { WritePipeline } from '../../../services/proxy/writes';
 import { Gate } from '../../../services/storage/gate';
 import { ReadServer } from '../../../services/storage/reads/read-server';
@@ -17,6 +17,12 @@ function spoilPut(store: Store, isSpoiled: (value: Uint8Array) => boolean): void
   };
 }
 
+function turned(request: PutRequest): PutRequest {
+  const value = Uint8Array.from(request.value);
+  value[0] = (value[0] ?? 0) ^ 1;
+  return { ...request, value };
+}
+
 const endsIn = (digits: string) => (value: Uint8Array) => Buffer.from(value).toString('latin1').endsWith(digits);
 
 export const STORAGE_CANARIES: Readonly<Record<string, Canary>> = {
@@ -24,6 +30,19 @@ export const STORAGE_CANARIES: Readonly<Record<string, Canary>> = {
     defect: {
       store: (store, { machine }) => {
         if (machine.name === 'm2') spoilPut(store, endsIn('5'));
+      },
+    },
+    caughtBy: ['state machine equality'],
+    seedsMax: 2,
+    members: 3,
+    minutes: 2,
+  },
+  'one member applies a put with one bit of its value turned over': {
+    defect: {
+      store: (store, { machine }) => {
+        if (machine.name !== 'm2') return;
+        const put = store.put.bind(store);
+        store.put = (request, hooks) => put(endsIn('5')(request.value) ? turned(request) : request, hooks);
       },
     },
     caughtBy: ['state machine equality'],

@@ -1,6 +1,6 @@
 import { GrpcCode } from '../../../libs/errors';
 import type { LogEntry, RaftCore } from '../../../libs/raft';
-import type { Store } from '../../../libs/mvcc';
+import { hashText, type Store } from '../../../libs/mvcc';
 import type { Wal } from '../../../libs/wal';
 import { type Applied, Truth } from '../cluster/truth';
 import type { Operation, Outcome } from '../workload/operation';
@@ -34,6 +34,8 @@ function walOf(terms: readonly number[]): Wal {
   return { firstIndex: 1, lastIndex: terms.length, term: (index: number) => terms[index - 1] } as unknown as Wal;
 }
 
+const hashOf = (low: number): string => hashText({ high: 0, low });
+
 /** An entry that puts `key`, or deletes it, and makes `revision`. */
 function applied(
   index: number,
@@ -44,7 +46,7 @@ function applied(
 ): Applied {
   const version = { key: bytes(key), value: bytes(value ?? ''), isDelete: value === undefined };
   const made = [{ revision, changes: [{ version, previous: undefined }] }] as unknown as Applied['made'];
-  return { member: 'm1', index, term: 1, hash: index, revision, compactRevision: 0, made, ...more };
+  return { member: 'm1', index, term: 1, hash: hashOf(index), revision, compactRevision: 0, made, ...more };
 }
 
 function truthOf(...entries: readonly Applied[]): Truth {
@@ -103,15 +105,19 @@ it('state machine equality: another hash at the same index, or a store that open
   const checker = new StateEquality(truth);
   checker.applied(applied(1, 2, 'a', '1'));
   checker.applied(applied(1, 2, 'a', '1', { member: 'm2' }));
-  expect(() => checker.applied(applied(1, 2, 'a', '2', { member: 'm3', hash: 99 }))).toThrow('state machine equality');
-  const store = (value: string): Store => {
+  expect(() => checker.applied(applied(1, 2, 'a', '2', { member: 'm3', hash: hashOf(99) }))).toThrow(
+    'state machine equality',
+  );
+  const store = (value: string, low = 1): Store => {
     const kvs = [{ key: bytes('a'), value: bytes(value) }];
     const position = { index: 1, term: 1 };
     const range = () => ({ ok: true, value: { kvs } });
-    return { applied: position, revision: 2, compactRevision: 0, range } as unknown as Store;
+    const stateHash = { at: () => ({ high: 0, low }) };
+    return { applied: position, revision: 2, compactRevision: 0, range, stateHash } as unknown as Store;
   };
   expect(() => checker.storeOpened('m1', store('1'))).not.toThrow();
   expect(() => checker.storeOpened('m1', store('2'))).toThrow('state machine equality');
+  expect(() => checker.storeOpened('m1', store('1', 2))).toThrow('with the hash 0000000000000002');
 });
 
 it('acknowledged writes: one that is not there, and one that was refused and is', () => {

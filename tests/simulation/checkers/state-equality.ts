@@ -1,5 +1,6 @@
 import type { Store } from '../../../libs/mvcc';
 import type { Checker } from '../cluster/observer';
+import { stateHashOf } from '../cluster/observed-store';
 import { type Applied, latin1, type Truth } from '../cluster/truth';
 import { Violation } from '../cluster/violation';
 
@@ -22,6 +23,14 @@ export class StateEquality implements Checker {
 
   storeOpened(member: string, store: Store): void {
     this.compare(member, store);
+    const { index } = store.applied;
+    const known = this.truth.applied[index]?.hash;
+    const hash = stateHashOf(store);
+    if (known === undefined || known === hash) return;
+    throw new Violation(
+      'state machine equality',
+      `${member} opens entry ${index} with the hash ${hash}, it was ${known}`,
+    );
   }
 
   /** The whole store, key by key. */

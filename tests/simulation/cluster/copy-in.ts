@@ -21,8 +21,8 @@ export interface CopyInOptions {
   readonly process: SimProcess;
   readonly identity: Identity;
   readonly store: StoreOptions;
-  /** What the store in use has applied. */
-  readonly applied: () => number;
+  /** A copy of an entry below this one is of no use. */
+  readonly neededIndex: () => number;
   /** From here on this is the member's store. */
   readonly install: (disk: SimulatedDisk, snapshot: StoreSnapshot) => void;
 }
@@ -77,7 +77,7 @@ async function install(
   await store.flush();
   await store.close();
   if (isGone() || !options.process.alive) throw new Error('the sender has gone');
-  if (options.applied() >= index) throw new Error(`the store has applied more than entry ${index}`);
+  if (index < options.neededIndex()) throw new Error(`the store has applied more than entry ${index}`);
   options.install(disk, snapshot);
   return snapshot;
 }

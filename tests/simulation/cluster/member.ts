@@ -7,6 +7,7 @@ import type { Store } from '../../../libs/mvcc';
 import type { StoreSnapshot } from '../../../proto/gen/hexad';
 import type { PeerMember } from '../../../services/raft/config';
 import type { RaftHost } from '../../../services/raft/host';
+import { type ConditionKeeper, SOUND, type StoreState } from '../../../services/storage/condition';
 import { startWatch } from '../../../services/watch/server';
 import type { SimEngine } from '../world/engine';
 import { Machine, SimProcess } from '../world/process';
@@ -22,7 +23,7 @@ import { startRaftProcess } from './raft-process';
 import type { ClusterSettings } from './settings';
 import { processConfig } from './settings';
 import { startStorageProcess } from './storage-process';
-import { EMPTY_HASH, type Truth } from './truth';
+import type { Truth } from './truth';
 
 export const PROCESSES = ['raft', 'storage', 'watch', 'lease', 'edge'] as const;
 export type ProcessName = (typeof PROCESSES)[number];
@@ -69,6 +70,7 @@ export class Member {
   private installedSnapshot: StoreSnapshot | undefined;
   /** Copies of another member's store that took the place of this one's. */
   copies = 0;
+  private condition: StoreState = SOUND;
   private readonly membersFile: MembersFileContent = { saved: undefined, next: undefined, hints: [] };
   /** The cluster has removed it: it never comes back. */
   isRemoved = false;
@@ -201,10 +203,14 @@ export class Member {
             get: () => this.installedSnapshot,
             set: (snapshot) => {
               if (!process.alive) return;
-              if (snapshot !== undefined) this.copies++;
+              if (snapshot !== undefined) {
+                this.copies++;
+                this.condition = SOUND;
+              }
               this.installedSnapshot = snapshot;
             },
           },
+          condition: this.conditionKeeper(process),
           log,
           onStore: (store) => this.observeStorage(store, process),
         });
@@ -217,6 +223,20 @@ export class Member {
       case 'edge':
         this.edge = new Edge(process, config, release, defect, () => this.newerEntries++);
     }
+  }
+
+  /** The file beside the store. */
+  private conditionKeeper(process: SimProcess): ConditionKeeper {
+    const set = (state: StoreState): void => {
+      if (process.alive) this.condition = state;
+    };
+    const get = (): StoreState => this.condition;
+    return {
+      get current() {
+        return get();
+      },
+      set,
+    };
   }
 
   private observeRaft(core: RaftCore, wal: Wal, process: SimProcess): void {
@@ -248,12 +268,11 @@ export class Member {
   }
 
   private observeStorage(store: Store, process: SimProcess): void {
-    const { observer, truth, defect } = this.options;
+    const { observer, defect } = this.options;
     this.store = store;
     observer.storeOpened(this.name, store);
     defect.store?.(store, process);
-    const { index } = store.applied;
-    observeStore(store, truth.applied[index]?.hash ?? EMPTY_HASH, {
+    observeStore(store, {
       applied: (at, term, hash, made) => {
         if (!process.alive) return;
         const { revision, compactRevision } = store;

@@ -1,68 +1,50 @@
-import { crc32 } from 'node:zlib';
-import type { Applied as AppliedWrite, Outcome, RevisionChanges, SmallTable, Store } from '../../../libs/mvcc';
+import {
+  type Applied as AppliedWrite,
+  hashText,
+  type Outcome,
+  type RevisionChanges,
+  type Store,
+} from '../../../libs/mvcc';
 
 export interface StoreObserver {
-  /** An entry has been applied: hash of all effects so far, and the revisions it made. */
-  applied(index: number, term: number, hash: number, made: readonly RevisionChanges[]): void;
+  /** An entry has been applied: the store's rolling hash of all effects so far, and the revisions the entry made. */
+  applied(index: number, term: number, hash: string, made: readonly RevisionChanges[]): void;
 }
 
-/** Says whose store it is: the one row that differs between members. */
-const OWN_ROW = 'identity';
-
-/**
- * Watches everything that apply writes to the store, without changing any of it. `hash` continues over all effects: rows of
- * the small tables as well as keys.
- */
-export function observeStore(store: Store, startHash: number, observer: StoreObserver): void {
-  let hash = startHash;
+/** Watches everything that apply does to the keys, without changing any of it. */
+export function observeStore(store: Store, observer: StoreObserver): void {
   let made: RevisionChanges[] = [];
   const note = (changes: RevisionChanges | undefined): void => {
-    if (changes === undefined) return;
-    made.push(changes);
-    for (const { version } of changes.changes) {
-      hash = crc32(version.kv, mix(hash, version.isDelete ? 1 : 2));
-      hash = crc32(version.key, hash);
-    }
+    if (changes !== undefined) made.push(changes);
   };
   const noteOutcome = <T>(outcome: Outcome<AppliedWrite<T>>): Outcome<AppliedWrite<T>> => {
     if (outcome.ok) note(outcome.value.made);
-    else hash = mix(hash, outcome.error.length);
     return outcome;
   };
-  const { put, deleteRange, txn, deleteKeys, compact, setApplied, table } = bound(store);
+  const { put, deleteRange, txn, deleteKeys, setApplied } = bound(store);
   store.put = (request, hooks) => noteOutcome(put(request, hooks));
   store.deleteRange = (request) => noteOutcome(deleteRange(request));
-  store.txn = (request, hooks) => {
-    const before = store.revision;
-    const outcome = txn(request, hooks);
-    // A read served by a transaction is no effect of an entry.
-    return store.revision === before ? outcome : noteOutcome(outcome);
-  };
+  store.txn = (request, hooks) => noteOutcome(txn(request, hooks));
   store.deleteKeys = (keys) => {
     const changes = deleteKeys(keys);
     note(changes);
     return changes;
   };
-  store.compact = (revision) => {
-    hash = mix(hash, revision);
-    return compact(revision);
-  };
-  store.table = (name) =>
-    observedTable(table(name), (key, value) => {
-      if (Buffer.from(key).toString() === OWN_ROW) return;
-      hash = crc32(key, mix(hash, 3));
-      if (value !== undefined) hash = crc32(value, hash);
-    });
   store.setApplied = (index, term) => {
     setApplied(index, term);
-    hash = mix(hash, index);
     const before = made;
     made = [];
-    observer.applied(index, term, hash, before);
+    observer.applied(index, term, stateHashOf(store), before);
   };
 }
 
-type Bound = Pick<Store, 'put' | 'deleteRange' | 'txn' | 'deleteKeys' | 'compact' | 'setApplied' | 'table'>;
+/** After the entry that was applied last. */
+export function stateHashOf({ stateHash, applied }: Store): string {
+  const value = stateHash.at(applied.index);
+  return value === undefined ? 'unknown' : hashText(value);
+}
+
+type Bound = Pick<Store, 'put' | 'deleteRange' | 'txn' | 'deleteKeys' | 'setApplied'>;
 
 function bound(store: Store): Bound {
   return {
@@ -70,27 +52,6 @@ function bound(store: Store): Bound {
     deleteRange: store.deleteRange.bind(store),
     txn: store.txn.bind(store),
     deleteKeys: store.deleteKeys.bind(store),
-    compact: store.compact.bind(store),
     setApplied: store.setApplied.bind(store),
-    table: store.table.bind(store),
   };
-}
-
-function observedTable(table: SmallTable, note: (key: Uint8Array, value: Uint8Array | undefined) => void): SmallTable {
-  return {
-    get: (key) => table.get(key),
-    scan: (start, end) => table.scan(start, end),
-    put: (key, value) => {
-      note(key, value);
-      table.put(key, value);
-    },
-    delete: (key) => {
-      note(key, undefined);
-      table.delete(key);
-    },
-  };
-}
-
-function mix(hash: number, value: number): number {
-  return (Math.imul(hash ^ value, 0x9e3779b1) ^ (hash >>> 15)) >>> 0;
 }

@@ -4,6 +4,7 @@ import { openMvccStore, type Store, type StoreOptions } from '../../../libs/mvcc
 import { parseAddress } from '../../../libs/process';
 import { connect, createServer } from '../../../libs/rpc';
 import { nodeEnvironment } from '../../../libs/store/environment';
+import type { ConditionKeeper } from '../../../services/storage/condition';
 import type { Attempts } from '../../../services/storage/apply/attempts';
 import { storageConfig } from '../../../services/storage/config';
 import { Storage } from '../../../services/storage/storage';
@@ -20,6 +21,8 @@ export interface StorageProcessOptions {
   readonly release: Release;
   readonly disk: SimStoreDisk;
   readonly log: LogSink;
+  /** What the store is fit for: lies beside it. */
+  readonly condition: ConditionKeeper;
   /** What the store stands for, if it came from another member and raft has not said that it knows. */
   readonly installed: { get(): StoreSnapshot | undefined; set(snapshot: StoreSnapshot | undefined): void };
   /** The store is open and nothing has been applied yet. */
@@ -37,7 +40,7 @@ const NO_ATTEMPTS: Attempts = {
 
 /** The storage process of a member over a simulated disk. */
 export async function startStorageProcess(process: SimProcess, options: StorageProcessOptions): Promise<void> {
-  const { config, settings, release, disk, installed, log, onStore } = options;
+  const { config, settings, release, disk, installed, log, onStore, condition } = options;
   const storeOptions: StoreOptions = {
     flushBytes: 256 * 1024,
     flushVersions: 200,
@@ -58,6 +61,7 @@ export async function startStorageProcess(process: SimProcess, options: StorageP
     fatal: process.fatal,
     deliver: connect(raft),
     control: connect(raft),
+    condition,
     installed: installed.get(),
     clearInstalled: () => installed.set(undefined),
     restart: () => process.end(),
@@ -68,7 +72,7 @@ export async function startStorageProcess(process: SimProcess, options: StorageP
     process,
     identity: storageConfig(config).identity,
     store: storeOptions,
-    applied: () => store.applied.index,
+    neededIndex: () => storage.neededIndex,
     install: (copy, snapshot) => {
       disk.replaceBy(copy);
       installed.set(snapshot);

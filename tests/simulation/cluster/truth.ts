@@ -12,16 +12,13 @@ export interface Applied {
   readonly member: string;
   readonly index: number;
   readonly term: number;
-  /** Hash of all effects of all entries up to this one. */
-  readonly hash: number;
+  /** The store's rolling hash: of all effects of all entries up to this one. */
+  readonly hash: string;
   /** The store's revisions after the entry. */
   readonly revision: number;
   readonly compactRevision: number;
   readonly made: readonly RevisionChanges[];
 }
-
-/** Hash of the state before the first entry. */
-export const EMPTY_HASH = 0x68786164;
 
 /**
  * What the cluster has decided: taken down when the first member applies an entry, and what every other member, and every
