@@ -140,6 +140,7 @@ export class Edge {
     clearInterval(this.timer);
     this.writes.stop(Errors.Stopped);
     this.reads.stop(Errors.Stopped);
+    this.attribution.settle();
     this.leases.close();
     this.auth.close();
     this.links.close();

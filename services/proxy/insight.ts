@@ -38,7 +38,11 @@ export interface InsightOptions {
 export function insightRoutes(options: InsightOptions): Routes {
   const asRoot = (document: (request: UnaryRequest) => object | Promise<object>): UnaryRoute => ({
     learner: true,
-    handle: (request) => options.permissions.asRoot(request, () => void answer(request, document)),
+    handle: (request) =>
+      options.permissions.asRoot(request, () => {
+        options.attribution.settle();
+        void answer(request, document);
+      }),
   });
   return {
     unary: {

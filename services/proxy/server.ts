@@ -129,7 +129,7 @@ function httpOptions(
   logger: Logger,
   traffic: MetricSources['traffic'],
 ): HttpOptions {
-  const { view, writes, reads, router, hub, siblings } = edge;
+  const { view, writes, reads, router, hub, siblings, attribution } = edge;
   const health = new HealthChecks(view, reads);
   return {
     view,
@@ -143,6 +143,7 @@ function httpOptions(
       writes,
       reads,
       router,
+      attribution,
       hub,
       health: health.counters,
       version: SERVER_VERSION,

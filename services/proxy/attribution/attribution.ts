@@ -46,8 +46,9 @@ export class Attribution {
       memberName: () => config.name,
       nameOf: (id) => view.members.get(id)?.name || id.toString(16),
       isTracing: tracing.enabled,
-      onNotable: (breakdown, request, tookMicros) => {
-        const traceId = spans?.export(breakdown, request, Date.now() - tookMicros / 1000) ?? breakdown.traceId;
+      onNotable: (breakdown, request) => {
+        const came = breakdown.at - breakdown.totalMicros / 1000;
+        const traceId = spans?.export(breakdown, request, came) ?? breakdown.traceId;
         if (breakdown.totalMicros > slowMicros && this.mayLog()) logSlowRequest(logger, { ...breakdown, traceId });
         return traceId;
       },
@@ -62,8 +63,14 @@ export class Attribution {
     return this.lines <= LINES_PER_SECOND;
   }
 
+  /** What has been answered is accounted for: before anybody looks. */
+  settle(): void {
+    this.recorder?.settle();
+  }
+
   /** Called by the coarse timer; milliseconds. */
   sweep(now: number): void {
+    this.settle();
     if (now >= this.secondEnds) {
       const leftOut = this.lines - LINES_PER_SECOND;
       if (leftOut > 0) this.logger.warn({ requests: leftOut }, 'more slow requests than are logged one by one');

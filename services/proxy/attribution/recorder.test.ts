@@ -143,6 +143,7 @@ test('what the member does not tell of is unattributed, and counted', () => {
   recorder.result(put, PROGRESS, 11, new Uint8Array(0));
   clock.now = BASE + 1_000;
   recorder.resultsEnd();
+  recorder.settle();
   const { ops } = put.stats;
   expect(ops.total.count).toBe(1);
   expect(ops.shareSum).toBeCloseTo(0.9);
@@ -232,9 +233,41 @@ test.each<[string, Partial<EntryTiming>, string, string, RegExp]>([
   recorder.result(request('put'), PROGRESS, 11, new Uint8Array(0));
   clock.now = BASE + end + 200;
   recorder.resultsEnd();
+  recorder.settle();
   expect(notable).toHaveLength(1);
   expect(notable[0]?.cause).toMatchObject({ stage, process });
   expect(notable[0]?.cause.reason).toMatch(reason);
+});
+
+test('what is accounted for later counts with the time of its answer', () => {
+  const { clock, notable, recorder, request } = setUp(500);
+  const put = request('put');
+  recorder.resultsBegin(batch(timing()));
+  recorder.result(put, PROGRESS, 11, new Uint8Array(0));
+  clock.now = BASE + 1_000;
+  recorder.resultsEnd();
+  clock.now = BASE + 91_000;
+  expect(put.stats.ops.total.count).toBe(0);
+  recorder.settle();
+  expect(put.stats.ops.total.sumMicros).toBeCloseTo(1_000, 0);
+  expect(notable).toMatchObject([{ totalMicros: 1_000, at: 7 - 90, unattributedMicros: 0 }]);
+});
+
+test('many answers are accounted for without being asked, each with the stamps of its own batch', () => {
+  const { clock, recorder, request } = setUp();
+  const put = request('put');
+  for (let i = 0; i < 1_000; i++) {
+    const fsync = 250 + (i % 2) * 10_000;
+    recorder.resultsBegin(batch(timing({ fsync })));
+    clock.now = BASE + 1_000;
+    recorder.result(put, PROGRESS, 11, new Uint8Array(0));
+    recorder.resultsEnd();
+  }
+  expect(put.stats.ops.total.count).toBeGreaterThan(700);
+  recorder.settle();
+  expect(put.stats.ops.total.count).toBe(1_000);
+  expect(recorder.fsyncs.get('m1')?.count).toBe(1_000);
+  expect(recorder.fsyncs.get('m1')?.sumMicros).toBe(1_000 * 5_250);
 });
 
 test('a slow range says how many keys it read', () => {
@@ -242,6 +275,7 @@ test('a slow range says how many keys it read', () => {
   const response = encodeRangeResponse({ kvs: [{ key: Buffer.from('a') }, { key: Buffer.from('b') }], count: 2 });
   const moments = { confirmedAt: 0, askedAt: BASE + 100, workMicros: 90_000, repliedAt: BASE + 95_000 };
   recorder.read(request('range'), PROGRESS, moments, response, BASE + 95_100);
+  recorder.settle();
   expect(notable).toMatchObject([
     { rangeKeys: 2, responseBytes: response.length, cause: { stage: 'read', process: 'storage@m1' } },
   ]);

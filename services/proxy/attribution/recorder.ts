@@ -35,6 +35,9 @@ const EDGE_ONLY: readonly number[] = [Stage.Edge, Stage.Auth];
 /** Requests between two looks at what is asked for. */
 const SAMPLE_EVERY = 32;
 const NOTABLE_PER_SECOND = 100;
+/** So many answers, or bytes of them, are accounted for at once; fewer wait for `settle`. */
+const SETTLED_TOGETHER = 256;
+const SETTLED_BYTES = 1_048_576;
 
 export interface RecorderOptions {
   /** Slower requests are reported; microseconds, infinity: none. */
@@ -45,8 +48,8 @@ export interface RecorderOptions {
   readonly origin: number;
   readonly memberName: () => string;
   readonly nameOf: (id: bigint) => string;
-  /** A request was slow or failed, or is traced. `tookMicros` ago it came. Returns the id of its trace; empty: none. */
-  readonly onNotable: (breakdown: Breakdown, request: TimedRequest, tookMicros: number) => string;
+  /** A request was slow or failed, or is traced. Returns the id of its trace; empty: none. */
+  readonly onNotable: (breakdown: Breakdown, request: TimedRequest) => string;
   /** Slow and failed requests are exported: every one of them counts. */
   readonly isTracing: boolean;
   readonly slowest: Slowest;
@@ -62,17 +65,43 @@ export interface ReadMoments {
   readonly repliedAt: number;
 }
 
+/** A hexad.ResultBatch whose stamps are read when they are needed. */
+interface Results {
+  readonly batch: Uint8Array;
+  isRead: boolean;
+  stamps: ResultBatchStamps | undefined;
+  /** When its results had been answered. */
+  answeredAt: number;
+}
+
+/** An answered request that is not accounted for yet. */
+interface Answered {
+  readonly request: TimedRequest;
+  readonly progress: Progress;
+  readonly response: Uint8Array;
+  /** Of a write. */
+  readonly results: Results | undefined;
+  readonly index: number;
+  /** Of a read. */
+  readonly moments: ReadMoments | undefined;
+  readonly now: number;
+}
+
 /**
  * Sums up where each request's time went. Only numbers are kept of most requests; a breakdown is made of those that are
  * slow, failed or asked about.
+ *
+ * What is not asked about at once is accounted for together, when some have come or `settle` is called: done for one
+ * request at a time it would stand between its answer and the socket, with nothing of it in the processor's caches.
  */
 export class Recorder {
   /** fdatasync by member, as stamps tell. */
   readonly fsyncs = new Map<string, DurationHistogram>();
   private readonly values = new Float64Array(STAGE_COUNT);
-  private stamps: ResultBatchStamps | undefined;
+  private results: Results | undefined;
   private segmentAt = 0;
-  private readonly written: { request: TimedRequest; progress: Progress; index: number; response: Uint8Array }[] = [];
+  private answered: Answered[] = [];
+  private answeredBytes = 0;
   private untilSample = SAMPLE_EVERY;
   private lastId = 0;
   private notableUntil = 0;
@@ -85,32 +114,76 @@ export class Recorder {
 
   /** A hexad.ResultBatch has come; its results follow, then `resultsEnd`. */
   resultsBegin(batch: Uint8Array): void {
-    this.stamps = readResultStamps(batch);
-    this.segmentAt = 0;
-    for (const { timing } of this.stamps?.segments ?? []) this.noteFsyncs(timing);
+    this.results = { batch, isRead: false, stamps: undefined, answeredAt: 0 };
   }
 
   /** A write is about to be answered with `response`. Returns the trailers that its client asked for. */
   result(request: TimedRequest, progress: Progress, index: number, response: Uint8Array): Metadata | undefined {
-    if (!request.wantsTiming) {
-      this.written.push({ request, progress, index, response });
-      return undefined;
+    const { results } = this;
+    if (request.wantsTiming) {
+      const now = Math.round(this.options.clock());
+      return this.write(request, progress, index, response, this.stampsOf(results), now);
     }
-    return this.write(request, progress, index, response, Math.round(this.options.clock()));
+    this.later({ request, progress, response, results, index, moments: undefined, now: 0 });
+    return undefined;
   }
 
   resultsEnd(): void {
-    const { written } = this;
-    if (written.length > 0) {
-      const now = this.options.clock();
-      for (const { request, progress, index, response } of written) this.write(request, progress, index, response, now);
-      written.length = 0;
-    }
-    this.stamps = undefined;
+    const { results } = this;
+    if (results === undefined) return;
+    results.answeredAt = this.options.clock();
+    this.results = undefined;
+    this.settleMany();
   }
 
   /** A read has been answered. Returns the trailers that its client asked for, to be sent with `response`. */
   read(
+    request: TimedRequest,
+    progress: Progress,
+    moments: ReadMoments,
+    response: Uint8Array,
+    now: number,
+  ): Metadata | undefined {
+    if (request.wantsTiming) return this.finishRead(request, progress, moments, response, now);
+    this.later({ request, progress, response, results: undefined, index: 0, moments, now });
+    if (this.results === undefined) this.settleMany();
+    return undefined;
+  }
+
+  /** Accounts for all that has been answered. */
+  settle(): void {
+    const { answered } = this;
+    if (answered.length === 0) return;
+    this.answered = [];
+    this.answeredBytes = 0;
+    for (let i = 0; i < answered.length; i++) this.account(answered[i] as Answered);
+  }
+
+  private later(answered: Answered): void {
+    this.answered.push(answered);
+    this.answeredBytes += answered.request.body.length + answered.response.length;
+  }
+
+  private settleMany(): void {
+    if (this.answered.length >= SETTLED_TOGETHER || this.answeredBytes >= SETTLED_BYTES) this.settle();
+  }
+
+  private account({ request, progress, response, results, index, moments, now }: Answered): void {
+    if (moments !== undefined) this.finishRead(request, progress, moments, response, now);
+    else this.write(request, progress, index, response, this.stampsOf(results), results?.answeredAt ?? now);
+  }
+
+  private stampsOf(results: Results | undefined): ResultBatchStamps | undefined {
+    if (results === undefined) return undefined;
+    if (!results.isRead) {
+      results.isRead = true;
+      results.stamps = readResultStamps(results.batch);
+      for (const { timing } of results.stamps?.segments ?? []) this.noteFsyncs(timing);
+    }
+    return results.stamps;
+  }
+
+  private finishRead(
     request: TimedRequest,
     progress: Progress,
     moments: ReadMoments,
@@ -157,11 +230,12 @@ export class Recorder {
     progress: Progress,
     index: number,
     response: Uint8Array,
+    stamps: ResultBatchStamps | undefined,
     now: number,
   ): Metadata | undefined {
-    const { values, stamps } = this;
+    const { values } = this;
     const handedOver = this.beforeHandOver(request, progress, progress.handedOverAt);
-    const segment = stamps === undefined ? undefined : this.segmentOf(stamps.segments, index);
+    const segment = stamps === undefined ? undefined : this.segmentOf(stamps, index);
     if (stamps === undefined || segment === undefined) {
       for (let stage = Stage.Propose as number; stage <= Stage.Lmdb; stage++) values[stage] = 0;
       // The answer to a physical compaction comes when its last slice is done, long after its entry's stamps have gone.
@@ -198,8 +272,10 @@ export class Recorder {
   }
 
   /** Results come in the order of the log, so the search goes on from where it found the last. */
-  private segmentOf(segments: readonly Segment[], index: number): Segment | undefined {
-    for (let i = this.segmentAt; i < segments.length; i++) {
+  private segmentOf({ segments }: ResultBatchStamps, index: number): Segment | undefined {
+    const last = segments[this.segmentAt];
+    let i = last !== undefined && index >= last.timing.first ? this.segmentAt : 0;
+    for (; i < segments.length; i++) {
       const segment = segments[i] as Segment;
       if (index < segment.timing.first) return undefined;
       if (index > segment.timing.last) continue;
@@ -237,9 +313,9 @@ export class Recorder {
     }
     const isNotable = this.isNotable(total, error);
     if (isNotable || request.wantsTiming || total > options.slowest.floorMicros || request.trace.length > 0) {
-      let made = this.breakdown(request, stages, total, unattributed, error, response, entry);
+      let made = this.breakdown(request, stages, now, unattributed, error, response, entry);
       if (isNotable || request.trace.length > 0) {
-        const traceId = options.onNotable(made, request, total);
+        const traceId = options.onNotable(made, request);
         if (traceId !== made.traceId) made = { ...made, traceId };
       }
       options.slowest.offer(made);
@@ -271,7 +347,7 @@ export class Recorder {
   private breakdown(
     request: TimedRequest,
     stages: readonly number[],
-    total: number,
+    now: number,
     unattributed: number,
     error: RpcError | undefined,
     response: Uint8Array | undefined,
@@ -289,8 +365,8 @@ export class Recorder {
       id: this.idOf(),
       traceId: decodeTrace(request.trace)?.traceId ?? '',
       op: request.stats.ops.op,
-      at: options.wallClock(),
-      totalMicros: Math.round(total),
+      at: options.wallClock() - Math.round((options.clock() - now) / 1000),
+      totalMicros: Math.round(positive(now - toHostMicros(request.call.receivedAt))),
       unattributedMicros: Math.round(unattributed),
       stages: times,
       detail,

@@ -7,6 +7,7 @@ import type { Router } from '../router';
 import type { HubClient } from '../watch/hub-client';
 import type { WritePipeline } from '../writes';
 import type { SiblingInspector } from '../sibling-inspector';
+import type { Attribution } from '../attribution/attribution';
 import type { HealthCounters } from './health-checks';
 import { placeholderFamilies } from './etcd-families';
 import { type MetricsPage, renderFamilies } from './render-metrics';
@@ -18,6 +19,7 @@ export interface MetricSources {
   readonly writes: WritePipeline;
   readonly reads: ReadPipeline;
   readonly router: Router;
+  readonly attribution: Pick<Attribution, 'settle'>;
   readonly hub: HubClient;
   readonly health: HealthCounters;
   readonly version: string;
@@ -57,6 +59,7 @@ export class Metrics {
 
   /** What this process knows without asking. */
   own(): MetricFamily[] {
+    this.sources.attribution.settle();
     const page = new Page();
     serverMetrics(page, this.sources);
     grpcMetrics(page, this.sources.router.stats);
