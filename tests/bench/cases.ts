@@ -44,6 +44,8 @@ interface CaseBase {
   readonly without?: Readonly<Record<string, string>>;
   /** Takes long, or much memory: runs only when it is named. */
   readonly byHand?: true;
+  /** Warm-up, of both servers, as a multiple of the usual one: few requests a second compile little. */
+  readonly warmUps?: number;
   /** Of Hexad's processes. */
   readonly environment?: Readonly<Record<string, string>>;
 }
@@ -89,6 +91,7 @@ interface LoadShape {
   readonly valueBytes?: number;
   readonly overwrites?: number;
   readonly refusalsAllowed?: boolean;
+  readonly warmUps?: number;
   readonly without?: Readonly<Record<string, string>>;
 }
 
@@ -115,8 +118,8 @@ const DISTURBED = { members: 1, clients: 100, rate: 1_000 };
 export const CASES: readonly BenchCase[] = [
   load('put-1000-3', put, { members: 3, clients: 1_000 }, { throughput: 1.5, p99: 1, cpuMicros: 75 }),
   load('put-1000-1', put, { members: 1, clients: 1_000 }, { throughput: 1.5, p99: 1 }),
-  load('put-1-3', put, { members: 3, clients: 1 }, { p50: 1, p99: 1 }),
-  load('put-1-1', put, { members: 1, clients: 1 }, { p50: 1.2, p99: 1 }),
+  load('put-1-3', put, { members: 3, clients: 1, warmUps: 3 }, { p50: 1, p99: 1 }),
+  load('put-1-1', put, { members: 1, clients: 1, warmUps: 3 }, { p50: 1.2, p99: 1 }),
   load('range-linearizable-1000-3', linearizableRange, READS, { throughput: 3, p99: 1 }),
   load('range-serializable-1000-3', serializableRange, READS, { throughput: 3, p99: 1 }),
   load('range-linearizable-1-3', linearizableRange, ONE_READER, {}),

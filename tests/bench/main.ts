@@ -46,7 +46,7 @@ async function measureAll(options: Options): Promise<Measurement[]> {
       for (const server of servers) {
         if (server === 'etcd' && bench.kind === 'hub') continue;
         const environment = server === 'without' ? (bench.without ?? {}) : {};
-        const run = { seconds, rate, etcd, warmUpSeconds: options.warmUp, environment };
+        const run = { seconds, rate, etcd, warmUpSeconds: options.warmUp * (bench.warmUps ?? 1), environment };
         const measured = await runCase(bench, server, round, run);
         measurements.push(measured);
         process.stderr.write(`${progressLine(measured)}\n`);
