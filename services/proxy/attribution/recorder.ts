@@ -36,7 +36,7 @@ const EDGE_ONLY: readonly number[] = [Stage.Edge, Stage.Auth];
 const SAMPLE_EVERY = 32;
 const NOTABLE_PER_SECOND = 100;
 /** So many answers, or bytes of them, are accounted for at once; fewer wait for `settle`. */
-const SETTLED_TOGETHER = 256;
+const SETTLED_TOGETHER = 64;
 const SETTLED_BYTES = 1_048_576;
 
 export interface RecorderOptions {
