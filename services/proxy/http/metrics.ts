@@ -65,10 +65,6 @@ export class Metrics {
     grpcMetrics(page, this.sources.router.stats);
     return [...page.families, ...stageMetrics(this.sources.router.stats), ...placeholderFamilies()];
   }
-
-  close(): void {
-    this.process.close();
-  }
 }
 
 export class Page {
