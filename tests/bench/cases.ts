@@ -10,6 +10,7 @@ import {
   type RequesterOf,
   serializableRange,
 } from './requests';
+import { restartBehindLog } from './restart-wal';
 import { listMemory, memoryOf, restart, type StoreRun } from './store-cases';
 import { twoHubs } from './two-hubs';
 
@@ -182,6 +183,11 @@ export const CASES: readonly BenchCase[] = [
     { p99OfNormal: 2 },
   ),
   store('restart-1', restart(1_000_000), { 'restart s longer': 0.3 }),
+  {
+    ...store('restart-wal-1', restartBehindLog(1_000_000, 10_000), { 'restart s longer': 0.5 }),
+    // The log must still have what the copy of the store lacks.
+    environment: { ETCD_SNAPSHOT_CATCHUP_ENTRIES: '1000000' },
+  },
   store('memory-1', memoryOf(1_000_000), MEMORY),
   { ...store('memory-5-million-1', memoryOf(5_000_000), MEMORY), byHand: true },
   store('list-memory-1', listMemory(1_000_000), { 'unary list, extra MB': 64, 'streamed list, extra MB': 64 }),
