@@ -183,15 +183,8 @@ export class Consistency {
   private isOdd(payload: Uint8Array): void {
     const { reason, majority } = decodeOddOne(payload);
     if (this.isOutOfService) return;
-    if (majority === undefined || this.differsFrom(majority)) this.leaveService('diverged', reason);
+    if (majority === undefined || this.answers.differsFrom(majority)) this.leaveService('diverged', reason);
     else this.options.logger.warn({ reason }, 'not the state that this member has now');
-  }
-
-  /** What the leader says may be of a store that another one has replaced since; it says it again if it is still true. */
-  private differsFrom({ version, origin, index, high, low }: StateHash): boolean {
-    const { stateHash } = this.options.state.store;
-    const own = version === STATE_HASH_VERSION && origin === stateHash.origin ? stateHash.at(index) : undefined;
-    return own !== undefined && (own.high !== (high | 0) || own.low !== (low | 0));
   }
 
   private leaveService(is: Condition, reason: string): void {
