@@ -42,7 +42,7 @@ interface CaseBase {
   readonly rate?: number;
   /** Keys written before the load starts. */
   readonly keysBefore: number;
-  /** Runs in turn with Hexad in this environment, which is without something, instead of etcd. */
+  /** Runs beside Hexad in this environment, which is without something, and not against etcd. */
   readonly without?: Readonly<Record<string, string>>;
   /** Takes long, or much memory: runs only when it is named. */
   readonly byHand?: true;
@@ -193,8 +193,8 @@ export const CASES: readonly BenchCase[] = [
   store('list-memory-1', listMemory(1_000_000), { 'unary list, extra MB': 64, 'streamed list, extra MB': 64 }),
   load('put-16000-3', put, { members: 3, clients: 16_000 }, { against: { case: 'put-1000-3', throughput: 0.9 } }),
   load('admission-3', put, { members: 3, clients: 100, rate: 40_000, refusalsAllowed: true }, {}),
-  load('divergence-cost-3', put, { ...DIVERGENCE, members: 3, rate: 8_000 }, { cost: 1.02 }),
-  load('divergence-cost-1', put, { ...DIVERGENCE, members: 1, rate: 20_000 }, { cost: 1.02 }),
+  load('divergence-cost-3', put, { ...DIVERGENCE, members: 3, rate: 4_000 }, { cost: 1.02 }),
+  load('divergence-cost-1', put, { ...DIVERGENCE, members: 1, rate: 10_000 }, { cost: 1.02 }),
 ];
 
 /** The cases that `patterns` name (a trailing * stands for any rest), all without any, and those their targets refer to. */

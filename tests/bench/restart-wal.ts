@@ -23,7 +23,7 @@ export function restartBehindLog(keys: number, entries: number): StoreRun {
     await fill(cluster.ports[0] ?? 0, keys);
     const seconds = (performance.now() - from) / 1_000;
     phases.onDone();
-    const store = join(cluster.dataDir, 'member', 'db');
+    const store = join(cluster.dataDir, 'member', cluster.kind === 'etcd' ? 'snap' : 'db');
     const saved = `${cluster.dataDir}-store`;
     const empty = await ServerCluster.start(cluster.kind, options);
     try {

@@ -19,6 +19,8 @@ export interface RunOptions {
   readonly environment?: Readonly<Record<string, string>>;
   /** What else is told how far the load is. */
   readonly phases?: (cluster: ServerCluster) => Phases;
+  /** Waited for between the start and the load. */
+  readonly started?: () => Promise<void>;
 }
 
 /** Starts a fresh cluster, fills it, warms it up, measures, and stops it. */
@@ -33,6 +35,7 @@ export async function runCase(
   const start = { members: bench.members, etcd, environment };
   const cluster = await ServerCluster.start(server, start);
   try {
+    await options.started?.();
     const meter = new Meter(cluster);
     const phases = options.phases?.(cluster);
     const result = await runLoad(
