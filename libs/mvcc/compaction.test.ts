@@ -104,6 +104,29 @@ describe('compaction', () => {
     expect(fixture.history(0)).toEqual(['101 a=99']);
   });
 
+  test('after a crash at any slice of a compaction the revision is that of what is there, and the next write goes on from it', async () => {
+    for (let slices = 0; slices < 16; slices++) {
+      const fixture = new StoreFixture();
+      for (let i = 0; i < 30; i++) fixture.put(`k${i % 4}`, String(i));
+      fixture.delete('k', 'l');
+      fixture.compact(fixture.store.revision);
+      for (let slice = 0; slice < slices; slice++) {
+        fixture.store.compactSlice(3);
+        if (slice % 3 === 1) fixture.put('late', String(slice));
+        await fixture.store.flush();
+      }
+      await fixture.store.flush();
+      const durable = { revision: fixture.store.revision, index: fixture.store.applied.index, keys: fixture.at(0) };
+      fixture.put('late', 'lost');
+      fixture.store.compactSlice(3);
+      fixture.crash();
+      const { revision, applied } = fixture.store;
+      expect({ revision, index: applied.index, keys: fixture.at(0) }).toEqual(durable);
+      fixture.put('next', '1');
+      expect(fixture.history(durable.revision + 1)).toEqual([`${durable.revision + 1} next=1`]);
+    }
+  });
+
   // etcd #17780: the revision went back when the last write had been compacted away before a crash.
   test('the revision does not go back after a crash when the newest revision left nothing behind', async () => {
     const fixture = new StoreFixture();

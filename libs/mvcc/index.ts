@@ -12,7 +12,7 @@ export { plainEnvironment } from './plain-environment';
 export { boundsOf } from './range';
 export { NewerFormatError } from './schema';
 export { Slab } from './slab';
-export { type HashValue, hashText, STATE_HASH_VERSION, StateHash } from './state-hash';
+export { type HashValue, hashText, hashValue, STATE_HASH_VERSION, StateHash } from './state-hash';
 export { SimulatedDisk } from './simulated-engine';
 export { checkPut, checkTxn } from './txn-check';
 export * from './types';

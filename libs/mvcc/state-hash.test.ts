@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { hashText, StateHash } from './state-hash';
+import { hashText, hashValue, StateHash } from './state-hash';
 import { decodeState, encodeState, EMPTY_STATE } from './schema';
 import { bytesOf, StoreFixture } from './store-fixture';
 
@@ -65,6 +65,32 @@ test('a member without a hash takes over the chain of another, at an entry that 
       expect(textAt(late, log.length + 1)).toBe(textAt(known, log.length + 1));
       expect(late.origin).toBe(0);
     }),
+  );
+});
+
+test('a chain that begins at an entry is the same whatever was applied before', () => {
+  fc.assert(
+    fc.property(entries, entries, fc.integer(), fc.integer(), (log, after, high, low) => {
+      const long = new StateHash({ origin: -1, high, low }, 0);
+      log.forEach((checksums, i) => apply(long, i + 1, checksums));
+      const restarted = new StateHash({ origin: -1, high: 0, low: 0 }, log.length);
+      for (const hash of [long, restarted]) {
+        hash.begin();
+        after.forEach((checksums, i) => apply(hash, log.length + i + 1, checksums));
+        expect(hash.origin).toBe(log.length);
+        expect(hash.at(log.length - 1)).toBeUndefined();
+      }
+      for (let index = log.length + 1; index <= log.length + after.length; index++)
+        expect(textAt(long, index)).toBe(textAt(restarted, index));
+    }),
+  );
+});
+
+test('the text of a hash has all of it', () => {
+  fc.assert(
+    fc.property(fc.integer(), fc.integer(), (high, low) =>
+      expect(hashValue(hashText({ high, low }))).toEqual({ high, low }),
+    ),
   );
 });
 

@@ -95,9 +95,13 @@ export class StateHash {
     return { high: ring[at] as number, low: ring[at + 1] as number }; // written when the entry was applied
   }
 
-  /** An unknown hash begins here and now. */
+  /** An unknown hash begins here and now, at zero: what was applied before must not tell two chains of one origin apart. */
   begin(): void {
-    if (!this.isKnown) this.origin = this.index;
+    if (this.isKnown) return;
+    this.origin = this.index;
+    this.high = 0;
+    this.low = 0;
+    this.first = this.index + 1;
   }
 
   /**
@@ -129,8 +133,13 @@ export class StateHash {
   }
 }
 
-/** 16 hexadecimal digits. */
+/** 16 hexadecimal digits, as in logs. */
 export function hashText({ high, low }: HashValue): string {
   const lane = (value: number): string => (value >>> 0).toString(16).padStart(8, '0');
   return lane(high) + lane(low);
+}
+
+/** What `hashText` has made a text of. */
+export function hashValue(text: string): HashValue {
+  return { high: Number.parseInt(text.slice(0, 8), 16) | 0, low: Number.parseInt(text.slice(8), 16) | 0 };
 }

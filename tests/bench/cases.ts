@@ -10,6 +10,8 @@ import {
   type RequesterOf,
   serializableRange,
 } from './requests';
+import { restartBehindLog } from './restart-wal';
+import { listMemory, memoryOf, restart, type StoreRun } from './store-cases';
 import { twoHubs } from './two-hubs';
 
 /** What must hold. Ratios are Hexad / etcd in the same run; all are required, none is the aim. */
@@ -40,7 +42,7 @@ interface CaseBase {
   readonly rate?: number;
   /** Keys written before the load starts. */
   readonly keysBefore: number;
-  /** Runs in turn with Hexad in this environment, which is without something, instead of etcd. */
+  /** Runs beside Hexad in this environment, which is without something, and not against etcd. */
   readonly without?: Readonly<Record<string, string>>;
   /** Takes long, or much memory: runs only when it is named. */
   readonly byHand?: true;
@@ -78,7 +80,13 @@ export interface HubCase extends CaseBase {
   readonly run: HubRun;
 }
 
-export type BenchCase = LoadCase | WatchCase | HubCase;
+/** About one large store: its restart, its memory. */
+export interface StoreCase extends CaseBase {
+  readonly kind: 'store';
+  readonly run: StoreRun;
+}
+
+export type BenchCase = LoadCase | WatchCase | HubCase | StoreCase;
 
 const FOR_LISTS = 1_000_000;
 
@@ -106,6 +114,12 @@ function watch(name: string, watchersPerStream: number, putsUnderWay: number, ta
 function hub(name: string, members: number, run: HubRun, extra: Readonly<Record<string, number>>): HubCase {
   return { kind: 'hub', name, members, keysBefore: 0, run, target: { extra } };
 }
+
+function store(name: string, run: StoreRun, extra: Readonly<Record<string, number>>): StoreCase {
+  return { kind: 'store', name, members: 1, keysBefore: 0, run, target: { extra } };
+}
+
+const MEMORY = { 'loaded MB': 600, 'restarted MB': 400 };
 
 const READS = { members: 3, clients: 1_000, keysBefore: KEYS };
 /** At most 2 % of the CPU of an operation may go into comparing states. */
@@ -168,10 +182,19 @@ export const CASES: readonly BenchCase[] = [
     { ...DISTURBED, keysBefore: 1_000_000, valueBytes: 1_000, beside: wholeReads },
     { p99OfNormal: 2 },
   ),
+  store('restart-1', restart(1_000_000), { 'restart s longer': 0.3 }),
+  {
+    ...store('restart-wal-1', restartBehindLog(1_000_000, 10_000), { 'restart s longer': 0.5 }),
+    // The log must still have what the copy of the store lacks.
+    environment: { ETCD_SNAPSHOT_CATCHUP_ENTRIES: '11000' },
+  },
+  store('memory-1', memoryOf(1_000_000), MEMORY),
+  { ...store('memory-5-million-1', memoryOf(5_000_000), MEMORY), byHand: true },
+  store('list-memory-1', listMemory(1_000_000), { 'unary list, extra MB': 64, 'streamed list, extra MB': 64 }),
   load('put-16000-3', put, { members: 3, clients: 16_000 }, { against: { case: 'put-1000-3', throughput: 0.9 } }),
   load('admission-3', put, { members: 3, clients: 100, rate: 40_000, refusalsAllowed: true }, {}),
-  load('divergence-cost-3', put, { ...DIVERGENCE, members: 3, rate: 8_000 }, { cost: 1.02 }),
-  load('divergence-cost-1', put, { ...DIVERGENCE, members: 1, rate: 20_000 }, { cost: 1.02 }),
+  load('divergence-cost-3', put, { ...DIVERGENCE, members: 3, rate: 4_000 }, { cost: 1.02 }),
+  load('divergence-cost-1', put, { ...DIVERGENCE, members: 1, rate: 10_000 }, { cost: 1.02 }),
 ];
 
 /** The cases that `patterns` name (a trailing * stands for any rest), all without any, and those their targets refer to. */

@@ -5,9 +5,10 @@ import type { BenchCase } from './cases';
 import { chart } from './chart';
 import { machineFacts } from './machine';
 import type { Measurement } from './measurement';
+import { Meeting } from './meeting';
 import { type Options, parseOptions, USAGE, UsageError } from './options';
 import { cpuTable, notes, progressLine, rowsOf, table } from './report';
-import { runCase } from './run-case';
+import { runCase, type RunOptions } from './run-case';
 import { ServerCluster, type ServerKind } from './servers';
 import { misses } from './targets';
 
@@ -39,26 +40,56 @@ async function bench(options: Options): Promise<void> {
 async function measureAll(options: Options): Promise<Measurement[]> {
   const measurements: Measurement[] = [];
   const { seconds, rate, etcd = '' } = options;
+  const keep = (measured: readonly Measurement[]): void => {
+    measurements.push(...measured);
+    for (const one of measured) process.stderr.write(`${progressLine(one)}\n`);
+  };
   for (let round = 1; round <= options.rounds; round++) {
     for (const bench of options.cases) {
-      const servers: ServerKind[] = [...serversOf(bench, options)];
+      const run = { seconds, rate, etcd, warmUpSeconds: options.warmUp * (bench.warmUps ?? 1) };
+      if (bench.without !== undefined) {
+        keep(await runPair(bench, bench.without, round, run));
+        continue;
+      }
+      const servers: ServerKind[] = options.etcd === undefined ? ['hexad'] : ['hexad', 'etcd'];
       if (round % 2 === 0) servers.reverse();
       for (const server of servers) {
         if (server === 'etcd' && bench.kind === 'hub') continue;
-        const environment = server === 'without' ? (bench.without ?? {}) : {};
-        const run = { seconds, rate, etcd, warmUpSeconds: options.warmUp * (bench.warmUps ?? 1), environment };
-        const measured = await runCase(bench, server, round, run);
-        measurements.push(measured);
-        process.stderr.write(`${progressLine(measured)}\n`);
+        keep([await runCase(bench, server, round, run)]);
       }
     }
   }
   return measurements;
 }
 
-function serversOf({ without }: BenchCase, { etcd }: Options): readonly ServerKind[] {
-  if (without !== undefined) return ['hexad', 'without'];
-  return etcd === undefined ? ['hexad'] : ['hexad', 'etcd'];
+/**
+ * Both at the same time, under the same load: a difference of a few per cent is less than what the machine is slower or faster
+ * from one minute to the next.
+ */
+async function runPair(
+  bench: BenchCase,
+  without: Readonly<Record<string, string>>,
+  round: number,
+  run: RunOptions,
+): Promise<Measurement[]> {
+  const servers: ServerKind[] = ['hexad', 'without'];
+  if (round % 2 === 0) servers.reverse();
+  const meeting = new Meeting(servers.length);
+  const started = (): Promise<void> => meeting.arrive();
+  const runs = await Promise.allSettled(
+    servers.map(async (server) => {
+      try {
+        const environment = server === 'without' ? without : {};
+        return await runCase(bench, server, round, { ...run, environment, started });
+      } finally {
+        meeting.callOff();
+      }
+    }),
+  );
+  return runs.map((one) => {
+    if (one.status === 'rejected') throw one.reason;
+    return one.value;
+  });
 }
 
 function print(lines: readonly string[]): void {

@@ -114,6 +114,7 @@ test('the required ratios are those that were agreed', () => {
     'put-1-3': { p50: 1, p99: 1 },
     'divergence-cost-3': { cost: 1.02 },
     'divergence-cost-1': { cost: 1.02 },
+    'restart-wal-1': { extra: { 'restart s longer': 0.5 } },
     'put-1-1': { p50: 1.2, p99: 1 },
     'range-linearizable-1000-3': { throughput: 3, p99: 1 },
     'range-serializable-1000-3': { throughput: 3, p99: 1 },

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Cluster, etcdctl, type Member } from './support/cluster';
 import { describeWith } from './support/tools';
 import { waitFor } from './support/wait-for';
+import { Watchers } from './support/watchers';
 import { Writer } from './support/writes';
 
 /** Little is kept, so that a member falls behind the log within seconds. */
@@ -39,6 +40,21 @@ async function serializable(member: Member, key: string): Promise<string> {
   return (await etcdctl([member.endpoint], ['get', key, '--consistency=s', '--print-value-only'])).stdout.trim();
 }
 
+/** A follower that is stopped, and has missed what the others' logs no longer have. */
+async function leaveBehind(cluster: Cluster, writer: Writer, value = VALUE): Promise<Member> {
+  const leader = await cluster.leader();
+  const behind = cluster.members.find((member) => member !== leader) as Member;
+  await writer.put('before', 'there');
+  await behind.stop('SIGKILL');
+  const others = new Writer(cluster.members.filter((member) => member !== behind).map(({ endpoint }) => endpoint));
+  await others.fill('missed/', 3_000, value);
+  others.close();
+  await waitFor('the logs to be cut', () =>
+    cluster.members.every((member) => member === behind || member.log.includes('compacted Raft logs')),
+  );
+  return behind;
+}
+
 describeWith(['etcdctl'], 'a member behind the compacted log', () => {
   let cluster: Cluster;
   let writer: Writer;
@@ -51,23 +67,8 @@ describeWith(['etcdctl'], 'a member behind the compacted log', () => {
     await cluster.destroy();
   }, 60_000);
 
-  /** A follower that is stopped, and has missed what the others' logs no longer have. */
-  async function leaveBehind(value = VALUE): Promise<Member> {
-    const leader = await cluster.leader();
-    const behind = cluster.members.find((member) => member !== leader) as Member;
-    await writer.put('before', 'there');
-    await behind.stop('SIGKILL');
-    const others = new Writer(cluster.members.filter((member) => member !== behind).map(({ endpoint }) => endpoint));
-    await others.fill('missed/', 3_000, value);
-    others.close();
-    await waitFor('the logs to be cut', () =>
-      cluster.members.every((member) => member === behind || member.log.includes('compacted Raft logs')),
-    );
-    return behind;
-  }
-
   test('is sent the store, goes on from there, and survives a restart', async () => {
-    const behind = await leaveBehind();
+    const behind = await leaveBehind(cluster, writer);
     const [reached] = cluster.members.filter((member) => member !== behind) as [Member];
     expect(segments(reached)).toBeLessThan(20);
     const lease = /lease ([0-9a-f]+)/.exec((await etcdctl([reached.endpoint], ['lease', 'grant', '600'])).stdout)?.[1];
@@ -98,7 +99,7 @@ describeWith(['etcdctl'], 'a member behind the compacted log', () => {
   ];
 
   test('is killed at every moment of the installation, and has everything in the end', async () => {
-    const behind = await leaveBehind();
+    const behind = await leaveBehind(cluster, writer);
     for (const [, reached] of MOMENTS) {
       behind.spawn();
       await waitFor('the moment', () => reached(behind), 30_000);
@@ -111,7 +112,7 @@ describeWith(['etcdctl'], 'a member behind the compacted log', () => {
   }, 180_000);
 
   test('gets it although each of the processes that take part is killed once', async () => {
-    const behind = await leaveBehind(Buffer.alloc(10_000, 'x'));
+    const behind = await leaveBehind(cluster, writer, Buffer.alloc(10_000, 'x'));
     const sendings = (): Member[] =>
       cluster.members.flatMap((member) =>
         member.log
@@ -133,7 +134,7 @@ describeWith(['etcdctl'], 'a member behind the compacted log', () => {
   }, 180_000);
 
   test('is one that joins, and is sent the store as well', async () => {
-    await leaveBehind().then((behind) => behind.start());
+    await leaveBehind(cluster, writer).then((behind) => behind.start());
     await agree(cluster);
     const { member, peerUrl } = await cluster.newMember('m4');
     await waitFor(
@@ -151,7 +152,7 @@ describeWith(['etcdctl'], 'a member behind the compacted log', () => {
   }, 120_000);
 
   test('gets it from the next leader when the first one dies while sending', async () => {
-    const behind = await leaveBehind();
+    const behind = await leaveBehind(cluster, writer);
     const leader = await cluster.leader();
     behind.spawn();
     await waitFor('the copy to arrive', () => leader.log.includes('sending database snapshot'), 30_000);
@@ -161,25 +162,35 @@ describeWith(['etcdctl'], 'a member behind the compacted log', () => {
     await leader.start();
     await agree(cluster);
   }, 120_000);
+});
 
-  test('is sent the store while writes go on, and neither side stops serving', async () => {
-    const behind = await leaveBehind();
+describeWith(['etcdctl'], 'a member behind the compacted log, with clients', () => {
+  let cluster: Cluster;
+  let writer: Writer;
+  let watchers: Watchers;
+  beforeEach(async () => {
+    // Time for the member to serve what it has, and for its watchers to begin there.
+    const env = { GOFAIL_FAILPOINTS: 'copyOutBeforeFirstChunk=sleep(2000)' };
+    cluster = await Cluster.start({ members: 3, flags: FLAGS, env });
+    writer = new Writer(cluster.endpoints);
+    watchers = new Watchers();
+  }, 60_000);
+  afterEach(async () => {
+    watchers.close();
+    writer.close();
+    await cluster.destroy();
+  }, 60_000);
+
+  test('is sent the store while writes go on, neither side stops serving, and its watchers see every event once', async () => {
+    const behind = await leaveBehind(cluster, writer);
     const others = cluster.members.filter((member) => member !== behind);
     const load = new Writer(others.map(({ endpoint }) => endpoint));
     const stop = load.keepWriting('load/', VALUE, 10);
-    behind.spawn();
-    let old = 0;
-    await waitFor(
-      'the snapshot',
-      async () => {
-        if ((await serializable(behind, 'before')) === 'there') old += 1;
-        return behind.log.includes('"msg":"applied snapshot"');
-      },
-      30_000,
-    );
+    await behind.start();
+    watchers.stream(behind.endpoint, ['before', 'load/', 'missed/'], { prefix: true, startRevision: 2 });
+    await waitFor('the snapshot', () => behind.log.includes('"msg":"applied snapshot"'), 30_000);
     const before = load.acknowledged.length;
     expect(before).toBeGreaterThan(0);
-    await behind.ready();
     await waitFor('the member to follow', async () => {
       const last = load.acknowledged.at(-1);
       return last !== undefined && (await serializable(behind, last)).length === 1000;
@@ -188,9 +199,13 @@ describeWith(['etcdctl'], 'a member behind the compacted log', () => {
     load.close();
     expect(load.acknowledged.length).toBeGreaterThan(before);
     await agree(cluster);
-    expect(old).toBeGreaterThanOrEqual(0);
     const sent = cluster.members.map(({ log }) => log.split('"sent database snapshot').length - 1);
     expect(sent.reduce((sum, count) => sum + count)).toBe(1);
+    const due = [1, load.acknowledged.length, 3_000];
+    await waitFor('the events', () => watchers.all.every(({ revisions }, at) => revisions.length >= (due[at] ?? 0)));
+    for (const { revisions } of watchers.all) expect(revisions).toEqual([...new Set(revisions)].sort((a, b) => a - b));
+    expect(watchers.all.map(({ revisions }) => revisions.length)).toEqual(due);
+    expect(watchers.problems).toEqual([]);
   }, 120_000);
 });
 

@@ -25,7 +25,8 @@ export function rewriteScenario(text: string): string {
 /**
  * `write k1 k2-`, `publish [lost|twice]`, `heartbeat`, `create 1/1#3 k1..k3 rev=5 prev_kv no_put progress`,
  * `cancel 1/1#3`, `status`, `chunk N`, `turn`, `pause 1/1`, `resume 1/1`, `progress 1/1`, `timer 1/1`, `congested 1`,
- * `drained 1`, `compact N`, `rest` (nobody has watched for a while), `hear` (storage hears whether events are wanted; in
+ * `drained 1`, `compact N`, `reconnect` (storage ends and is there again, maybe with a later store), `fail` (a read of
+ * history breaks off), `rest` (nobody has watched for a while), `hear` (storage hears whether events are wanted; in
  * a scenario without it storage always sends them).
  */
 function run(sim: HubSimulation, command: string): void {
@@ -56,6 +57,8 @@ const ACTIONS: Readonly<Record<string, (sim: HubSimulation, words: readonly stri
   congested: (sim, [connection]) => sim.core.congested(Number(connection)),
   drained: (sim, [connection]) => sim.core.drained(Number(connection)),
   compact: (sim, [revision]) => sim.compact(Number(revision)),
+  reconnect: (sim) => sim.reconnect(),
+  fail: (sim) => sim.failRead(0),
   rest: (sim) => sim.core.rest(),
   hear: (sim) => void sim.hearWish(),
 };

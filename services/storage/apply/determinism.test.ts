@@ -119,6 +119,24 @@ describe('apply', () => {
     );
   });
 
+  it('refuses a read of a compacted revision in a transaction alike, whether that has been deleted by then or not', async () => {
+    const value = (text: string): Uint8Array => encodePutRequest({ key: bytes('a'), value: bytes(text) });
+    const requestPut = { key: bytes('b'), value: bytes('1') };
+    const readAt = (revision: number): Uint8Array =>
+      encodeTxnRequest({ success: [{ requestPut }, { requestRange: { key: bytes('a'), revision } }] });
+    const run = async (isDeleted: boolean): Promise<unknown> => {
+      const rig = new MachineRig();
+      for (const text of ['2', '3', '4', '5']) rig.apply(EntryKind.ENTRY_PUT, value(text));
+      rig.apply(EntryKind.ENTRY_COMPACTION, encodeCompactionRequest({ revision: 4 }));
+      if (isDeleted) while (!rig.store.compactSlice(2)) await rig.store.flush();
+      for (const revision of [2, 3, 4, 5]) rig.apply(EntryKind.ENTRY_TXN, readAt(revision));
+      return { results: rig.sink.results, state: await hashOf(rig) };
+    };
+    const deleted = await run(true);
+    expect(deleted).toEqual(await run(false));
+    expect(deleted).toMatchObject({ state: { revision: 7 } });
+  });
+
   it('passes over bytes that make no sense, with the same result everywhere', () => {
     // What looks like an entry of a newer format is not passed over, but refused (newer-release.ts).
     const senseless = fc.uint8Array({ minLength: 1, maxLength: 40 }).filter((data) => formatOf(data) === 0);

@@ -1,6 +1,13 @@
 import type { Logger } from '../../../libs/process';
 import type { Channel } from '../../../libs/rpc';
-import { decodeOddOne, encodeOddOne, PeerStorageMethod, StoreCondition } from '../../../proto/gen/hexad';
+import { hashValue, STATE_HASH_VERSION } from '../../../libs/mvcc';
+import {
+  decodeOddOne,
+  encodeOddOne,
+  PeerStorageMethod,
+  type StateHash,
+  StoreCondition,
+} from '../../../proto/gen/hexad';
 import type { Condition, ConditionKeeper, StoreState } from '../condition';
 import type { StorageConfig } from '../config';
 import type { Gate } from '../gate';
@@ -8,7 +15,7 @@ import { limits } from '../limits';
 import { Alarm } from '../state/alarms';
 import type { ReplicatedState } from '../state/state';
 import { CorruptCheck } from './corrupt-check';
-import { DivergenceCheck } from './divergence-check';
+import { DivergenceCheck, lanes } from './divergence-check';
 import { HashAnswers } from './hash-answers';
 import { judge } from './judge';
 import { type OnAnswer, PeerStorages } from './peer-storages';
@@ -157,18 +164,27 @@ export class Consistency {
     }
     raiseCorrupt(verdict.suspects);
     const text = `after ${what} ${round.at} a majority has the hash ${majority ?? ''}`;
+    const right = what === 'entry' && majority !== undefined ? this.hashOf(majority, round.at) : undefined;
     for (const id of odd) {
       const own = round.evidence.get(id)?.hash ?? '';
       const reason = `${text}, this member ${own}`;
+      const message = encodeOddOne({ reason, majority: right });
       if (id === config.identity.memberId) this.leaveService('diverged', reason);
-      else this.peers.ask(id, PeerStorageMethod.PEER_STORAGE_ODD_ONE, encodeOddOne({ reason }), () => undefined);
+      else this.peers.ask(id, PeerStorageMethod.PEER_STORAGE_ODD_ONE, message, () => undefined);
     }
+  }
+
+  private hashOf(text: string, index: number): StateHash {
+    const { origin } = this.options.state.store.stateHash;
+    return { version: STATE_HASH_VERSION, origin, index, ...lanes(hashValue(text)) };
   }
 
   /** The leader says that a majority has another state. */
   private isOdd(payload: Uint8Array): void {
-    const { reason } = decodeOddOne(payload);
-    if (!this.isOutOfService) this.leaveService('diverged', reason);
+    const { reason, majority } = decodeOddOne(payload);
+    if (this.isOutOfService) return;
+    if (majority === undefined || this.answers.differsFrom(majority)) this.leaveService('diverged', reason);
+    else this.options.logger.warn({ reason }, 'not the state that this member has now');
   }
 
   private leaveService(is: Condition, reason: string): void {

@@ -39,6 +39,16 @@ export class HashAnswers {
     for (const { asked, answer } of due) answer(this.answerTo(asked));
   }
 
+  /**
+   * Whether the own hash is another than what the leader says that a majority has. It may say so of a store that another one
+   * has replaced since; what can't be compared any more is no difference, since it says it again as long as it is true.
+   */
+  differsFrom({ version, origin, index, high, low }: StateHash): boolean {
+    const { stateHash } = this.store;
+    const own = version === STATE_HASH_VERSION && origin === stateHash.origin ? stateHash.at(index) : undefined;
+    return own !== undefined && (own.high !== (high | 0) || own.low !== (low | 0));
+  }
+
   private answerTo(asked: StateHash): Uint8Array {
     const { stateHash, revision } = this.store;
     const { origin, index } = asked;
