@@ -10,6 +10,7 @@ import {
   type RequesterOf,
   serializableRange,
 } from './requests';
+import { listMemory, memoryOf, restart, type StoreRun } from './store-cases';
 import { twoHubs } from './two-hubs';
 
 /** What must hold. Ratios are Hexad / etcd in the same run; all are required, none is the aim. */
@@ -78,7 +79,13 @@ export interface HubCase extends CaseBase {
   readonly run: HubRun;
 }
 
-export type BenchCase = LoadCase | WatchCase | HubCase;
+/** About one large store: its restart, its memory. */
+export interface StoreCase extends CaseBase {
+  readonly kind: 'store';
+  readonly run: StoreRun;
+}
+
+export type BenchCase = LoadCase | WatchCase | HubCase | StoreCase;
 
 const FOR_LISTS = 1_000_000;
 
@@ -106,6 +113,12 @@ function watch(name: string, watchersPerStream: number, putsUnderWay: number, ta
 function hub(name: string, members: number, run: HubRun, extra: Readonly<Record<string, number>>): HubCase {
   return { kind: 'hub', name, members, keysBefore: 0, run, target: { extra } };
 }
+
+function store(name: string, run: StoreRun, extra: Readonly<Record<string, number>>): StoreCase {
+  return { kind: 'store', name, members: 1, keysBefore: 0, run, target: { extra } };
+}
+
+const MEMORY = { 'loaded MB': 600, 'restarted MB': 400 };
 
 const READS = { members: 3, clients: 1_000, keysBefore: KEYS };
 /** At most 2 % of the CPU of an operation may go into comparing states. */
@@ -168,6 +181,10 @@ export const CASES: readonly BenchCase[] = [
     { ...DISTURBED, keysBefore: 1_000_000, valueBytes: 1_000, beside: wholeReads },
     { p99OfNormal: 2 },
   ),
+  store('restart-1', restart(1_000_000), { 'restart s longer': 0.3 }),
+  store('memory-1', memoryOf(1_000_000), MEMORY),
+  { ...store('memory-5-million-1', memoryOf(5_000_000), MEMORY), byHand: true },
+  store('list-memory-1', listMemory(1_000_000), { 'unary list, extra MB': 64, 'streamed list, extra MB': 64 }),
   load('put-16000-3', put, { members: 3, clients: 16_000 }, { against: { case: 'put-1000-3', throughput: 0.9 } }),
   load('admission-3', put, { members: 3, clients: 100, rate: 40_000, refusalsAllowed: true }, {}),
   load('divergence-cost-3', put, { ...DIVERGENCE, members: 3, rate: 8_000 }, { cost: 1.02 }),

@@ -4,7 +4,7 @@ import { fill, overwrite } from './fill';
 import { Load, type LoadResult, type Phases } from './load';
 import type { Measurement } from './measurement';
 import { type MachineTime, machineTime } from './proc';
-import { ServerCluster, type ServerKind } from './servers';
+import { ServerCluster, type ServerKind, type StartOptions } from './servers';
 import { NORMAL_P99 } from './targets';
 import { WatchLoad } from './watch-load';
 
@@ -30,21 +30,27 @@ export async function runCase(
 ): Promise<Measurement> {
   const { etcd } = options;
   const environment = { ...options.environment, ...bench.environment };
-  const cluster = await ServerCluster.start(server, { members: bench.members, etcd, environment });
+  const start = { members: bench.members, etcd, environment };
+  const cluster = await ServerCluster.start(server, start);
   try {
     const meter = new Meter(cluster);
     const phases = options.phases?.(cluster);
-    const result = await runLoad(bench, cluster, options, {
-      onNearlyWarm: () => phases?.onNearlyWarm?.(),
-      onMeasure: () => {
-        phases?.onMeasure();
-        meter.start();
+    const result = await runLoad(
+      bench,
+      cluster,
+      { ...options, start },
+      {
+        onNearlyWarm: () => phases?.onNearlyWarm?.(),
+        onMeasure: () => {
+          phases?.onMeasure();
+          meter.start();
+        },
+        onDone: () => {
+          meter.stop();
+          phases?.onDone();
+        },
       },
-      onDone: () => {
-        meter.stop();
-        phases?.onDone();
-      },
-    });
+    );
     return { case: bench.name, server, round, ...figures(result), ...meter.figures(result) };
   } finally {
     await cluster.stop();
@@ -54,7 +60,7 @@ export async function runCase(
 async function runLoad(
   bench: BenchCase,
   cluster: ServerCluster,
-  { seconds, warmUpSeconds, rate }: RunOptions,
+  { seconds, warmUpSeconds, rate, start }: RunOptions & { readonly start: StartOptions },
   phases: Phases,
 ): Promise<LoadResult> {
   const { ports } = cluster;
@@ -63,6 +69,7 @@ async function runLoad(
   if (bench.kind === 'load' && bench.overwrites !== undefined) await overwrite(ports[0] ?? 0, bench.overwrites);
   cluster.sampleMemory(MEMORY_SAMPLE_MS);
   if (bench.kind === 'hub') return { ...(await bench.run(cluster, phases)), timeline: [] };
+  if (bench.kind === 'store') return { ...(await bench.run(cluster, phases, start)), timeline: [] };
   if (bench.kind === 'watch') return new WatchLoad({ ...bench, ...times }).run(phases);
   const newLoad = (): Load => new Load({ ...bench, ...times }, bench.requester, revisions);
   return bench.beside === undefined ? newLoad().run(phases) : runDisturbed(newLoad, bench.beside, bench, ports, phases);

@@ -3,7 +3,13 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { decodeStatusResponse, encodeStatusRequest, MAINTENANCE_PATHS } from '../../proto/gen/etcdserverpb';
+import {
+  decodeStatusResponse,
+  encodeRangeRequest,
+  encodeStatusRequest,
+  KV_PATHS,
+  MAINTENANCE_PATHS,
+} from '../../proto/gen/etcdserverpb';
 import { freePorts } from '../system/support/ports';
 import { connectTo } from './fill';
 import { anonymousKb, commandLine, cpuSeconds, family } from './proc';
@@ -23,14 +29,17 @@ export interface StartOptions {
   readonly etcd: string;
   /** Added to the environment of the servers. */
   readonly environment?: Readonly<Record<string, string>>;
+  /** Default: 8 GiB. */
+  readonly quotaBytes?: number | undefined;
 }
 
 interface Member {
   readonly name: string;
   readonly port: number;
-  readonly child: ChildProcess;
+  readonly launch: () => { readonly child: ChildProcess; readonly ready: Promise<void> };
+  child: ChildProcess;
   /** Settles when it serves, has failed to or was given up. */
-  readonly ready: Promise<void>;
+  ready: Promise<void>;
   isLeader: boolean;
   /** Name by pid, of the member's processes. */
   processes: ReadonlyMap<number, string>;
@@ -118,6 +127,34 @@ export class ServerCluster {
     return this.peakKb / 1_024;
   }
 
+  /** Anonymous memory of all processes now, in MB. */
+  anonymousMb(): number {
+    return this.processes().reduce((sum, { pid }) => sum + anonymousKb(pid), 0) / 1_024;
+  }
+
+  /** The same of each process, by name. */
+  anonymousMbByProcess(): Map<string, number> {
+    return new Map(this.processes().map(({ pid, name }) => [name, anonymousKb(pid) / 1_024]));
+  }
+
+  /**
+   * Ends the only member, runs `between` and starts it again. Gives the seconds from its start until it has answered a
+   * linearizable read.
+   */
+  async restart(between: () => void = () => undefined): Promise<number> {
+    const [member] = this.members;
+    if (member === undefined || this.members.length > 1) throw new Error('only a single member is restarted');
+    await stopped(member);
+    between();
+    const from = performance.now();
+    Object.assign(member, member.launch());
+    await member.ready;
+    await answers(member.port);
+    const seconds = (performance.now() - from) / 1_000;
+    member.processes = namesOf(member.child.pid ?? 0);
+    return seconds;
+  }
+
   async stop(): Promise<void> {
     clearInterval(this.sampler);
     await Promise.all(this.members.map(stopped));
@@ -125,7 +162,7 @@ export class ServerCluster {
     ServerCluster.running.delete(this);
   }
 
-  private async startMembers({ members, etcd, environment }: StartOptions): Promise<void> {
+  private async startMembers({ members, etcd, environment, quotaBytes }: StartOptions): Promise<void> {
     const ports = await freePorts(2 * members);
     const peer = (at: number): string => `http://127.0.0.1:${String(ports[members + at])}`;
     const initial = Array.from({ length: members }, (_, at) => `m${at + 1}=${peer(at)}`).join(',');
@@ -140,13 +177,17 @@ export class ServerCluster {
         `--listen-peer-urls=${peer(at)}`,
         `--initial-advertise-peer-urls=${peer(at)}`,
         `--initial-cluster=${initial}`,
-        '--quota-backend-bytes=8589934592',
+        `--quota-backend-bytes=${quotaBytes ?? 2 ** 33}`,
       ];
       const env = { ...process.env, ...environment };
-      const child = spawn(binary, flags, { stdio: ['ignore', 'ignore', 'pipe'], env });
-      const ready = whenReady(child, binary);
-      this.members.push({ name: `m${at + 1}`, port, child, ready, isLeader: members === 1, processes: new Map() });
-      return ready;
+      const launch = (): { child: ChildProcess; ready: Promise<void> } => {
+        const child = spawn(binary, flags, { stdio: ['ignore', 'ignore', 'pipe'], env });
+        return { child, ready: whenReady(child, binary) };
+      };
+      const started = launch();
+      const isLeader = members === 1;
+      this.members.push({ name: `m${at + 1}`, port, launch, ...started, isLeader, processes: new Map() });
+      return started.ready;
     });
     await Promise.all(whenAllReady);
   }
@@ -168,6 +209,19 @@ function leads(port: number): Promise<boolean> {
       if (!result.ok) return reject(new Error(`status: ${result.error.message}`));
       const { header, leader } = decodeStatusResponse(result.response);
       resolve(header?.memberId === leader);
+    });
+  });
+}
+
+/** Resolves when the member on this port has answered a linearizable read. */
+function answers(port: number): Promise<void> {
+  const channel = connectTo(port);
+  const read = encodeRangeRequest({ key: Buffer.from('x') });
+  return new Promise((resolve, reject) => {
+    channel.unary(KV_PATHS.Range, read, { timeoutMs: START_MS }, (result) => {
+      channel.close();
+      if (result.ok) resolve();
+      else reject(new Error(`a read after a restart failed: ${result.error.message}`));
     });
   });
 }
