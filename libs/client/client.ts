@@ -5,6 +5,7 @@ import {
   CLUSTER_PATHS,
   decodeAuthenticateResponse,
   decodeDeleteRangeResponse,
+  decodeDowngradeResponse,
   decodeHashKVResponse,
   decodeMemberListResponse,
   decodePutResponse,
@@ -16,6 +17,8 @@ import {
   type DeleteRangeResponse,
   encodeAuthenticateRequest,
   encodeDeleteRangeRequest,
+  type DowngradeRequest_DowngradeAction,
+  encodeDowngradeRequest,
   encodeHashKVRequest,
   encodeMemberListRequest,
   encodePutRequest,
@@ -109,6 +112,12 @@ export class Client {
 
   async status(): Promise<StatusResponse> {
     return decodeStatusResponse(await this.unary(MAINTENANCE_PATHS.Status, encodeStatusRequest({})));
+  }
+
+  /** Validates, begins or (without a version) cancels a downgrade; the cluster's version. */
+  async downgrade(action: DowngradeRequest_DowngradeAction, version = ''): Promise<string> {
+    const request = encodeDowngradeRequest({ action, version });
+    return decodeDowngradeResponse(await this.unary(MAINTENANCE_PATHS.Downgrade, request)).version;
   }
 
   /** Hash of all keys at a revision; 0: the current one. */

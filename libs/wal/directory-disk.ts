@@ -94,8 +94,9 @@ class DirectoryFile implements WalFile {
     return this.bytes;
   }
 
-  readAll(): Uint8Array {
-    const target = Buffer.allocUnsafeSlow(this.bytes);
+  readAll(memory?: Uint8Array): Uint8Array {
+    const fits = memory !== undefined && memory.length >= this.bytes;
+    const target = fits ? memory.subarray(0, this.bytes) : Buffer.allocUnsafeSlow(this.bytes);
     for (let done = 0; done < target.length; ) {
       const count = readSync(this.fd, target, done, target.length - done, done);
       if (count === 0) throw new Error('the file became shorter while it was read');

@@ -17,8 +17,8 @@ export interface WalDisk {
 
 export interface WalFile {
   readonly size: number;
-  /** The whole file, in memory of its own. */
-  readAll(): Uint8Array;
+  /** The whole file: in `memory`, overwriting it, if that is large enough, else in memory of its own. */
+  readAll(memory?: Uint8Array): Uint8Array;
   read(offset: number, length: number): Promise<Uint8Array>;
   /**
    * Writes at `offset`; if `fsync`, the bytes are durable when it calls back, as earlier ones are. Calls back once, not before it

@@ -64,6 +64,7 @@ export function openSegments(
   let active: ActiveSegment | undefined;
   let spare: OpenedSegments['spare'];
   let torn: TornWrite | undefined;
+  let bytes: Uint8Array | undefined;
   for (const number of listSegments(disk)) {
     const path = `${disk.path}/${segmentName(number)}`;
     const before = spare?.number ?? active?.number;
@@ -72,7 +73,9 @@ export function openSegments(
     }
     if (spare !== undefined) throw corrupt(spare.path, 0, `${segmentName(number)} follows`);
     const file = disk.open(segmentName(number));
-    const scan = scanSegment(file.readAll(), number, options.checksum);
+    // Fresh memory for each would cost more than reading: the kernel fills it page by page.
+    bytes = file.readAll(bytes);
+    const scan = scanSegment(bytes, number, options.checksum);
     const { end } = scan;
     if (end.kind === 'corrupt') throw corrupt(path, end.offset, `a valid later batch begins at offset ${end.validAt}`);
     // A segment is begun only when all before it is synced; an untouched spare may stand behind a torn write.

@@ -1,11 +1,11 @@
-import { Errors, errorById, type RpcError } from '../../libs/errors';
+import { Errors, errorById, GrpcCode, type RpcError } from '../../libs/errors';
 import type { Channel } from '../../libs/rpc';
 import {
   decodeAlarmRequest,
   decodeDowngradeRequest,
   decodeMoveLeaderRequest,
+  DowngradeRequest_DowngradeAction as Action,
   encodeDefragmentResponse,
-  encodeDowngradeResponse,
   encodeMoveLeaderResponse,
   encodeStatusResponse,
   MAINTENANCE_PATHS,
@@ -40,9 +40,7 @@ export interface MaintenanceOptions extends SnapshotOptions {
 }
 
 const ALARM_GET = 0;
-const DOWNGRADE_VALIDATE = 0;
-const DOWNGRADE_ENABLE = 1;
-const DOWNGRADE_MISSING: RpcError = { code: 12, message: 'Downgrade is not available yet' };
+const UNKNOWN_METHOD: RpcError = { code: GrpcCode.Unknown, message: 'etcdserver: unknown method' };
 
 /** etcdserverpb.Maintenance. */
 export function maintenanceRoutes(options: MaintenanceOptions): Routes {
@@ -106,7 +104,7 @@ function statusResponse({ view, headers, version }: MaintenanceOptions, store: S
     errors: view.hasLeader ? store.errors : [Errors.NoLeader.message, ...store.errors],
     isLearner: view.isLearner,
     storageVersion: store.storageVersion,
-    downgradeInfo: { enabled: false },
+    downgradeInfo: { enabled: store.downgradeTarget !== '', targetVersion: store.downgradeTarget },
   });
 }
 
@@ -140,28 +138,13 @@ function moveLeader({ view, headers, raft, timeoutMs }: MaintenanceOptions, requ
   });
 }
 
-/** Only what can be answered truthfully: whether a version could be the target. */
-function downgrade({ view, headers }: MaintenanceOptions, request: UnaryRequest): void {
-  const { action, version } = decodeDowngradeRequest(request.body);
-  if (action === DOWNGRADE_ENABLE) {
-    request.fail(DOWNGRADE_MISSING);
-    return;
-  }
-  if (action !== DOWNGRADE_VALIDATE) {
-    request.fail(Errors.NoInflightDowngrade);
-    return;
-  }
-  const error = whyNoTarget(version, view.clusterVersion);
-  if (error !== undefined) request.fail(error);
-  else request.reply(encodeDowngradeResponse({ header: headers.current(), version: view.clusterVersion }));
-}
-
-/** The target must be exactly one minor version below the cluster's. */
-function whyNoTarget(text: string, clusterVersion: string): RpcError | undefined {
-  const target = /^(\d+)\.(\d+)(\.\d+)?$/.exec(text.trim());
-  if (target === null) return Errors.WrongDowngradeVersionFormat;
-  const current = /^(\d+)\.(\d+)/.exec(clusterVersion);
-  if (current === null) return Errors.ClusterVersionUnavailable;
-  const isOneBelow = target[1] === current[1] && Number(target[2]) === Number(current[2]) - 1;
-  return isOneBelow ? undefined : Errors.InvalidDowngradeTargetVersion;
+/** Judged in storage: a question as a read, a change as an entry when it is applied. */
+function downgrade({ reads, writes }: MaintenanceOptions, request: UnaryRequest): void {
+  const { body, identity } = request;
+  const { action } = decodeDowngradeRequest(body);
+  if (action === Action.VALIDATE) {
+    reads.linearizable(StorageMethod.STORAGE_DOWNGRADE_VALIDATE, body, identity, request);
+  } else if (action === Action.ENABLE || action === Action.CANCEL) {
+    writes.submit(EntryKind.ENTRY_DOWNGRADE, body, identity, request);
+  } else request.fail(UNKNOWN_METHOD);
 }

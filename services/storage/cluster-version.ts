@@ -8,6 +8,8 @@ const PATIENCE_MS = 2_000;
 export interface VersionInput {
   /** As the log has it; empty: not decided. */
   readonly current: string;
+  /** What the cluster is going back to; empty: it is not. */
+  readonly downgradeTarget: string;
   readonly members: readonly bigint[];
   readonly versionOf: (id: bigint) => string | undefined;
   /** How long this member has led. */
@@ -16,14 +18,22 @@ export interface VersionInput {
 
 /**
  * The cluster version that the leader should propose, as etcd decides it: the lowest version of all members once all are
- * known, never lower than it was; the lowest there is while one is not. undefined: it stays as it is, or is not yet known.
+ * known, never lower than it was unless the cluster is being downgraded; the lowest there is while one is not. undefined: it
+ * stays as it is, or is not yet known.
  */
-export function nextClusterVersion({ current, members, versionOf, ledMs }: VersionInput): string | undefined {
+export function nextClusterVersion(input: VersionInput): string | undefined {
+  const { current, downgradeTarget, members, versionOf, ledMs } = input;
   const versions = members.map((id) => clusterVersionOf(versionOf(id)));
   const isUnknown = versions.length === 0 || versions.includes(undefined);
   const lowest = isUnknown ? undefined : versions.reduce((low, version) => (isLower(version, low) ? version : low));
   if (current === '') return lowest ?? (ledMs >= PATIENCE_MS ? MIN_CLUSTER_VERSION : undefined);
+  if (downgradeTarget !== '') return isUnknown || !isLower(downgradeTarget, current) ? undefined : downgradeTarget;
   return lowest !== undefined && isLower(current, lowest) ? lowest : undefined;
+}
+
+/** Whether every member is known to have gone back to this version. */
+export function areAllAt(target: string, { members, versionOf }: Pick<VersionInput, 'members' | 'versionOf'>): boolean {
+  return members.length > 0 && members.every((id) => clusterVersionOf(versionOf(id)) === target);
 }
 
 /** `3.7.1` → `3.7.0`; undefined for what is no version. */

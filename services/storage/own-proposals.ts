@@ -1,7 +1,12 @@
 import { failpoint } from '../../libs/failpoints';
 import type { Logger } from '../../libs/process';
 import { type Channel, createLink, type Link } from '../../libs/rpc';
-import { encodeAlarmRequest, encodeCompactionRequest } from '../../proto/gen/etcdserverpb';
+import {
+  DowngradeRequest_DowngradeAction,
+  encodeAlarmRequest,
+  encodeCompactionRequest,
+  encodeDowngradeRequest,
+} from '../../proto/gen/etcdserverpb';
 import {
   decodeProposeReplyBatch,
   decodeRaftStatus,
@@ -14,7 +19,7 @@ import {
   RAFT_PATHS,
 } from '../../proto/gen/hexad';
 import type { CompactionPolicy } from './auto-compaction';
-import { nextClusterVersion } from './cluster-version';
+import { areAllAt, nextClusterVersion, type VersionInput } from './cluster-version';
 import type { ResultsFeed } from './feeds/results';
 import type { Gate } from './gate';
 import { limits } from './limits';
@@ -46,8 +51,8 @@ export interface OwnProposalsOptions {
 }
 
 /**
- * What storage itself asks the log for: the member's name and client URLs, the cluster version and the automatic compactions (both by
- * the leader's storage) and the alarms that space runs out and that states differ. Each is compared with the state and proposed until the state
+ * What storage itself asks the log for: the member's name and client URLs, the cluster version, the end of a downgrade and the automatic
+ * compactions (these by the leader's storage) and the alarms that space runs out and that states differ. Each is compared with the state and proposed until the state
  * agrees; a lost proposal is simply made again later, since all are idempotent.
  */
 export class OwnProposals {
@@ -101,6 +106,7 @@ export class OwnProposals {
     if (this.closed || !this.options.gate.isOpen) return;
     this.publishMember();
     this.decideVersion();
+    this.endDowngrade();
     this.raiseAlarm();
   }
 
@@ -133,17 +139,37 @@ export class OwnProposals {
   }
 
   private decideVersion(): void {
-    const { state, identity, serverVersion } = this.options;
-    if (state.clusterVersion === serverVersion.replace(/\d+$/, '0') || this.leaderId !== identity.memberId) return;
-    const version = nextClusterVersion({
-      current: state.clusterVersion,
-      members: state.members.list().map(({ id }) => id),
-      versionOf: (id) => (id === identity.memberId ? serverVersion : this.versions.get(id)),
-      ledMs: performance.now() - this.leaderSince,
-    });
+    const { state } = this.options;
+    const { downgradeTarget, clusterVersion: current } = state;
+    if (!this.isLeader || (downgradeTarget === '' && current === this.ownClusterVersion)) return;
+    const ledMs = performance.now() - this.leaderSince;
+    const version = nextClusterVersion({ current, downgradeTarget, ledMs, ...this.memberVersions() });
     if (version !== undefined) {
       this.propose(EntryKind.ENTRY_CLUSTER_VERSION, () => encodeClusterVersion({ version }));
     } else if (state.clusterVersion === '') this.retryLater();
+  }
+
+  /** A downgrade ends by itself once the cluster and all members are where it leads. */
+  private endDowngrade(): void {
+    const { state, logger } = this.options;
+    const { downgradeTarget, clusterVersion } = state;
+    if (downgradeTarget === '' || !this.isLeader || clusterVersion !== downgradeTarget) return;
+    if (!areAllAt(downgradeTarget, this.memberVersions())) return;
+    logger.info({ 'cluster-version': downgradeTarget }, 'the cluster has been downgraded');
+    const action = DowngradeRequest_DowngradeAction.CANCEL;
+    this.propose(EntryKind.ENTRY_DOWNGRADE, () => encodeDowngradeRequest({ action }));
+  }
+
+  private get ownClusterVersion(): string {
+    return this.options.serverVersion.replace(/\d+$/, '0');
+  }
+
+  private memberVersions(): Pick<VersionInput, 'members' | 'versionOf'> {
+    const { state, identity, serverVersion } = this.options;
+    return {
+      members: state.members.list().map(({ id }) => id),
+      versionOf: (id) => (id === identity.memberId ? serverVersion : this.versions.get(id)),
+    };
   }
 
   private raiseAlarm(): void {

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { Cluster, etcdctl, ROOT } from './support/cluster';
 import { describeWith, run, type RunResult } from './support/tools';
+import { waitFor } from './support/wait-for';
 
 const HEXCTL = join(ROOT, 'bin', 'hexctl');
 
@@ -45,6 +46,36 @@ describeWith(['etcdctl'], 'hexctl, with three members', () => {
       (await hexctl(['endpoint', 'health'])).stdout.match(/is healthy: successfully committed proposal: took = /g),
     ).toHaveLength(3);
     expect((await hexctl(['endpoint', 'status'])).stdout.trim().split('\n')).toHaveLength(3);
+  }, 60_000);
+
+  test('takes the cluster’s version back and forth, told by every member and remembered by one that was away', async () => {
+    const downgrade = (...args: string[]): Promise<RunResult> => hexctl(['downgrade', ...args]);
+    const told = async (): Promise<string[]> =>
+      (await hexctl(['endpoint', 'status'])).stdout
+        .trim()
+        .split('\n')
+        .map((line) => {
+          const fields = line.split(', ');
+          return [fields[3], ...fields.slice(-2)].join(' ');
+        });
+    const untilAll = (state: string): Promise<true> =>
+      waitFor(state, async () => (await told()).join() === [state, state, state].join(), 20_000);
+    await untilAll('3.7.0  false');
+    expect((await downgrade('validate', '3.6')).stdout).toBe('Downgrade validate success, cluster version 3.7\n');
+    expect(await downgrade('enable', '3.5')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('etcdserver: invalid downgrade target version') as string,
+    });
+    expect((await downgrade('cancel')).stderr).toContain('etcdserver: no inflight downgrade job');
+    expect((await downgrade('enable', '3.6')).stdout).toMatch(/^Downgrade enable success, cluster version 3\.[67]\n$/);
+    await untilAll('3.6.0 3.6.0 true');
+    expect((await downgrade('validate', '3.5')).stderr).toContain('cluster has a downgrade job in progress');
+    await cluster.member(1).stop('SIGKILL');
+    await cluster.member(1).start();
+    await untilAll('3.6.0 3.6.0 true');
+    // Whoever leads has a member at 3.7 before it, so the cluster goes up again once nobody wants it lower.
+    expect((await downgrade('cancel')).stdout).toBe('Downgrade cancel success, cluster version 3.6\n');
+    await untilAll('3.7.0  false');
   }, 60_000);
 
   test('ends with the codes of etcdctl', async () => {

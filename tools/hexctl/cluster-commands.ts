@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { StatusResponse } from '../../proto/gen/etcdserverpb';
+import { DowngradeRequest_DowngradeAction, type StatusResponse } from '../../proto/gen/etcdserverpb';
 import { ExitCode, Failure } from './failure';
 import { goJson, headerJson, say, table } from './output';
 import { clientsOf, globalOf, withClient } from './session';
@@ -23,7 +23,7 @@ const STATUS_HEAD = [
   'DOWNGRADE ENABLED',
 ];
 
-/** endpoint status, endpoint health and member list, with etcdctl's flags and output. */
+/** endpoint status, endpoint health, member list and downgrade, with etcdctl's flags and output. */
 export function addClusterCommands(program: Command): void {
   const endpoint = program.command('endpoint').description('Endpoint related commands');
   endpoint
@@ -43,6 +43,24 @@ export function addClusterCommands(program: Command): void {
     .description('Lists all members in the cluster')
     .option('--consistency <c>', 'Linearizable(l) or Serializable(s)', 'l')
     .action((flags: { readonly consistency: string }) => memberList(program, flags.consistency === 'l'));
+  addDowngradeCommands(program);
+}
+
+function addDowngradeCommands(program: Command): void {
+  const downgrade = program.command('downgrade').description('Downgrade related commands');
+  const { VALIDATE, ENABLE, CANCEL } = DowngradeRequest_DowngradeAction;
+  const add = (name: string, description: string, action: number): void =>
+    void downgrade
+      .command(name)
+      .description(description)
+      .action(async (version: unknown) => {
+        const target = typeof version === 'string' ? version : '';
+        const current = await withClient(globalOf(program), (client) => client.downgrade(action, target));
+        say(`Downgrade ${name.split(' ')[0]} success, cluster version ${current}\n`);
+      });
+  add('validate <TARGET_VERSION>', 'Validate downgrade capability before starting downgrade', VALIDATE);
+  add('enable <TARGET_VERSION>', 'Start a downgrade action to cluster', ENABLE);
+  add('cancel', 'Cancel the ongoing downgrade action to cluster', CANCEL);
 }
 
 /** Those of the flag, or of the cluster's members. */

@@ -13,8 +13,10 @@ class MemoryFile extends UnsyncedBytes implements WalFile {
     return this.visible.length;
   }
 
-  readAll(): Uint8Array {
-    return this.visible.slice();
+  readAll(memory?: Uint8Array): Uint8Array {
+    if (memory === undefined || memory.length < this.visible.length) return this.visible.slice();
+    memory.set(this.visible);
+    return memory.subarray(0, this.visible.length);
   }
 
   read(offset: number, length: number): Promise<Uint8Array> {

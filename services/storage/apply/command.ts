@@ -18,7 +18,8 @@ export type CommandRequest =
   | AuthCommandRequest
   | { readonly kind: typeof EntryKind.ENTRY_TOKEN_ASSIGN; readonly request: hexad.TokenAssign }
   | { readonly kind: typeof EntryKind.ENTRY_MEMBER_ATTRIBUTES; readonly request: hexad.MemberAttributes }
-  | { readonly kind: typeof EntryKind.ENTRY_CLUSTER_VERSION; readonly request: hexad.ClusterVersion };
+  | { readonly kind: typeof EntryKind.ENTRY_CLUSTER_VERSION; readonly request: hexad.ClusterVersion }
+  | { readonly kind: typeof EntryKind.ENTRY_DOWNGRADE; readonly request: etcd.DowngradeRequest };
 
 export type AuthCommandRequest =
   | { readonly kind: typeof EntryKind.ENTRY_AUTH_ENABLE }
@@ -78,6 +79,8 @@ function decodeRareCommand(entry: hexad.Entry): Command | undefined {
       return { kind: EntryKind.ENTRY_MEMBER_ATTRIBUTES, entry, request: hexad.decodeMemberAttributes(body) };
     case EntryKind.ENTRY_CLUSTER_VERSION:
       return { kind: EntryKind.ENTRY_CLUSTER_VERSION, entry, request: hexad.decodeClusterVersion(body) };
+    case EntryKind.ENTRY_DOWNGRADE:
+      return { kind: EntryKind.ENTRY_DOWNGRADE, entry, request: etcd.decodeDowngradeRequest(body) };
     default:
       return undefined;
   }

@@ -3,12 +3,20 @@ import {
   encodeAlarmRequest,
   encodeCompactionRequest,
   encodeDeleteRangeRequest,
+  encodeDowngradeRequest,
   encodeLeaseGrantRequest,
   encodeLeaseRevokeRequest,
   encodePutRequest,
   encodeTxnRequest,
 } from '../../../proto/gen/etcdserverpb';
-import { decodeEntry, encodeEntry, EntryKind, type LogEntry, LogEntryType } from '../../../proto/gen/hexad';
+import {
+  decodeEntry,
+  encodeClusterVersion,
+  encodeEntry,
+  EntryKind,
+  type LogEntry,
+  LogEntryType,
+} from '../../../proto/gen/hexad';
 import { bytes, MachineRig, ORIGIN } from '../testing/machine-rig';
 
 const key = fc.constantFrom('a', 'b', 'c', 'dd').map(bytes);
@@ -61,6 +69,12 @@ const request: fc.Arbitrary<Request> = fc.oneof(
   fc
     .record({ action: fc.nat(2), memberID: fc.constant(1n), alarm: fc.nat(2) })
     .map((r) => ({ kind: EntryKind.ENTRY_ALARM, body: encodeAlarmRequest(r) })),
+  fc
+    .record({ action: fc.nat(2), version: fc.constantFrom('', '3.6', '3.5.2') })
+    .map((r) => ({ kind: EntryKind.ENTRY_DOWNGRADE, body: encodeDowngradeRequest(r) })),
+  fc
+    .constantFrom('3.6.0', '3.7.0')
+    .map((version) => ({ kind: EntryKind.ENTRY_CLUSTER_VERSION, body: encodeClusterVersion({ version }) })),
 );
 
 function toLog(requests: readonly Request[]): LogEntry[] {
@@ -73,7 +87,7 @@ function toLog(requests: readonly Request[]): LogEntry[] {
 }
 
 async function hashOf(rig: MachineRig): Promise<unknown> {
-  const tables = (['lease', 'leaseKeys', 'alarm', 'members', 'auth'] as const).map((name) =>
+  const tables = (['lease', 'leaseKeys', 'alarm', 'members', 'meta', 'auth'] as const).map((name) =>
     rig.store
       .table(name)
       .scan()

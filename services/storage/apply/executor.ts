@@ -11,6 +11,7 @@ import { applyAlarm } from './alarms';
 import { answered, done, refused, type Applier, type ApplyOutcome } from './applier';
 import { AuthExecutor } from './auth';
 import type { Command } from './command';
+import { applyDowngrade } from './downgrade';
 import type { FeedChanges } from './feed-changes';
 import { LeaseExecutor } from './leases';
 import { applyClusterVersion, applyMemberAttributes } from './members';
@@ -60,6 +61,8 @@ export class Executor implements Applier {
         return applyMemberAttributes(this.state, this.changes, command.request);
       case EntryKind.ENTRY_CLUSTER_VERSION:
         return applyClusterVersion(this.state, this.changes, command.request.version);
+      case EntryKind.ENTRY_DOWNGRADE:
+        return applyDowngrade(this.state, this.headers, command.request, position.term);
       default:
         return this.auth.apply(command, position);
     }

@@ -2,6 +2,7 @@ import { Errors } from '../../../libs/errors';
 import {
   decodeAlarmResponse,
   decodeDeleteRangeResponse,
+  decodeDowngradeResponse,
   decodeLeaseGrantResponse,
   decodeMemberAddResponse,
   decodePutResponse,
@@ -14,6 +15,7 @@ import {
   encodeAuthUserGrantRoleRequest,
   encodeCompactionRequest,
   encodeDeleteRangeRequest,
+  encodeDowngradeRequest,
   encodeLeaseGrantRequest,
   encodeLeaseRevokeRequest,
   encodePutRequest,
@@ -27,6 +29,7 @@ import {
   encodeTokenAssign,
   EntryKind,
 } from '../../../proto/gen/hexad';
+import { entryFormatAt } from '../../../libs/limits';
 import { bytes, IDENTITY, MachineRig } from '../testing/machine-rig';
 import type { ApplyOutcome } from './applier';
 
@@ -313,5 +316,83 @@ describe('a release that is older than the entries', () => {
       'invalid downgrade; server version is lower than determined cluster version: 3.7.1 is lower than 3.8.0',
     );
     expect(rig.store.applied.index).toBe(1);
+  });
+});
+
+describe('a downgrade', () => {
+  const VALIDATE = 0;
+  const ENABLE = 1;
+  const CANCEL = 2;
+  const ask = (rig: MachineRig, action: number, version = ''): ApplyOutcome =>
+    rig.apply(EntryKind.ENTRY_DOWNGRADE, encodeDowngradeRequest({ action, version }));
+  const setVersion = (rig: MachineRig, version: string): ApplyOutcome =>
+    rig.apply(EntryKind.ENTRY_CLUSTER_VERSION, encodeClusterVersion({ version }));
+  const at37 = (): MachineRig => {
+    const rig = new MachineRig();
+    setVersion(rig, '3.7.0');
+    return rig;
+  };
+
+  it('begins with the version below, is remembered over a crash, and ends when it is cancelled', async () => {
+    const rig = at37();
+    const enabled = decodeDowngradeResponse(ask(rig, ENABLE, '3.6').response);
+    expect(enabled).toMatchObject({ header: { revision: 1, raftTerm: 2 }, version: '3.7' });
+    expect(rig.state.downgradeTarget).toBe('3.6.0');
+    await rig.store.flush();
+    rig.disk.crash();
+    rig.open();
+    expect(rig.state.downgradeTarget).toBe('3.6.0');
+    setVersion(rig, '3.6.0');
+    expect(decodeDowngradeResponse(ask(rig, CANCEL).response).version).toBe('3.6');
+    await rig.store.flush();
+    rig.disk.crash();
+    rig.open();
+    expect(rig.state.downgradeTarget).toBe('');
+  });
+
+  it.each(['3.6', '3.6.0', '3.6.9', '3.6.0-rc.1', '3.6.1+build'])('may lead from 3.7 to %s', (version) => {
+    const rig = at37();
+    expect(ask(rig, ENABLE, version).error).toBeUndefined();
+    expect(rig.state.downgradeTarget).toBe('3.6.0');
+  });
+
+  it.each([
+    ['', Errors.WrongDowngradeVersionFormat],
+    ['3', Errors.WrongDowngradeVersionFormat],
+    ['v3.6', Errors.WrongDowngradeVersionFormat],
+    ['3.6.x', Errors.WrongDowngradeVersionFormat],
+    [' 3.6', Errors.WrongDowngradeVersionFormat],
+    ['3.6.0.0', Errors.WrongDowngradeVersionFormat],
+    ['3.5', Errors.InvalidDowngradeTargetVersion],
+    ['3.7', Errors.InvalidDowngradeTargetVersion],
+    ['3.8', Errors.InvalidDowngradeTargetVersion],
+    ['2.6', Errors.InvalidDowngradeTargetVersion],
+  ])('to %j is refused and changes nothing', (version, error) => {
+    const rig = at37();
+    expect(ask(rig, ENABLE, version).error).toBe(error);
+    expect(rig.state.downgradeTarget).toBe('');
+  });
+
+  it('is refused while one is under way, while there is no cluster version, and what is no change is malformed', () => {
+    const rig = new MachineRig();
+    expect(ask(rig, ENABLE, '3.6').error).toBe(Errors.ClusterVersionUnavailable);
+    expect(ask(rig, CANCEL).error).toBe(Errors.NoInflightDowngrade);
+    setVersion(rig, '3.7.0');
+    expect(ask(rig, VALIDATE, '3.6').error).toBe(Errors.MalformedRequest);
+    expect(ask(rig, ENABLE, '3.6').error).toBeUndefined();
+    expect(ask(rig, ENABLE, '3.6').error).toBe(Errors.DowngradeInProcess);
+    expect(ask(rig, CANCEL).error).toBeUndefined();
+    expect(ask(rig, CANCEL).error).toBe(Errors.NoInflightDowngrade);
+  });
+
+  it('has newer formats of entries wait until it is over', () => {
+    const next = { version: '3.8.0', formatsSince: ['3.0.0', '3.8.0'] };
+    const rig = new MachineRig(undefined, undefined, next);
+    const format = (): number => entryFormatAt(rig.state.clusterVersion, next);
+    setVersion(rig, '3.8.0');
+    expect(format()).toBe(1);
+    ask(rig, ENABLE, '3.7');
+    setVersion(rig, rig.state.downgradeTarget);
+    expect(format()).toBe(0);
   });
 });

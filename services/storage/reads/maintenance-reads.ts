@@ -1,8 +1,16 @@
 import { Errors } from '../../../libs/errors';
+import { isLowerVersion } from '../../../libs/limits';
 import { authoriseRoot } from '../../../libs/rbac';
 import type { BatchCall, BatchPeer } from '../../../libs/rpc';
-import { decodeHashKVRequest, writeHashKVResponse, writeHashResponse } from '../../../proto/gen/etcdserverpb';
+import {
+  decodeDowngradeRequest,
+  decodeHashKVRequest,
+  writeDowngradeResponse,
+  writeHashKVResponse,
+  writeHashResponse,
+} from '../../../proto/gen/etcdserverpb';
 import { encodeStorageStatus, StorageMethod } from '../../../proto/gen/hexad';
+import { downgradeAnswer, refusalOfDowngrade } from '../apply/downgrade';
 import { mvccError } from '../mvcc-errors';
 import { Alarm, type RaisedAlarm } from '../state/alarms';
 import { nextTurn } from './next-turn';
@@ -14,6 +22,7 @@ const STORAGE_VERSION = '3.7.0';
 export function maintenanceReads(context: ReadContext): ReadEntry[] {
   return [
     [StorageMethod.STORAGE_STATUS, (call, peer) => status(context, call, peer)],
+    [StorageMethod.STORAGE_DOWNGRADE_VALIDATE, (call, peer) => validateDowngrade(context, call, peer)],
     [StorageMethod.STORAGE_HASH, (call, peer) => hash(context, call, peer)],
     [StorageMethod.STORAGE_HASH_KV, (call, peer) => hashKv(context, call, peer)],
   ];
@@ -32,11 +41,24 @@ function status({ state, quotaBytes }: ReadContext, call: BatchCall, peer: Batch
     dbSize: sizes.file,
     dbSizeInUse: sizes.inUse,
     quota: quotaBytes,
-    storageVersion: STORAGE_VERSION,
+    storageVersion: storageVersion(state.clusterVersion),
     clusterVersion: state.clusterVersion,
+    downgradeTarget: state.downgradeTarget,
     errors: alarms.list(Alarm.NONE).map(alarmText),
   });
   peer.reply(call.id, 0, payload);
+}
+
+/** The schema follows the cluster back: from then on a member of that version can open the store. */
+function storageVersion(clusterVersion: string): string {
+  return clusterVersion !== '' && isLowerVersion(clusterVersion, STORAGE_VERSION) ? clusterVersion : STORAGE_VERSION;
+}
+
+function validateDowngrade(context: ReadContext, call: BatchCall, peer: BatchPeer): void {
+  const { state } = context;
+  if (refusedRead(call, peer, authoriseRoot(state.auth, call))) return;
+  if (refusedRead(call, peer, refusalOfDowngrade(state, decodeDowngradeRequest(call.payload).version))) return;
+  replyWith(context, call, peer, writeDowngradeResponse, downgradeAnswer(state));
 }
 
 function alarmText({ memberID, alarm }: RaisedAlarm): string {

@@ -13,6 +13,7 @@ const ALWAYS = new Set<number>([StorageMethod.STORAGE_STATUS]);
 const OUT_OF_SERVICE = new Set<number>([
   StorageMethod.STORAGE_STATUS,
   StorageMethod.STORAGE_ALARM_GET,
+  StorageMethod.STORAGE_DOWNGRADE_VALIDATE,
   StorageMethod.STORAGE_HASH,
   StorageMethod.STORAGE_HASH_KV,
   StorageMethod.STORAGE_MEMBER_LIST,

@@ -10,6 +10,7 @@ import { TokenTable } from './tokens';
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 const CLUSTER_VERSION = encoder.encode('clusterVersion');
+const DOWNGRADE_TARGET = encoder.encode('downgradeTarget');
 
 /** Everything the log has decided: the store's keys and the small tables beside them. Changed only by apply. */
 export interface ReplicatedState {
@@ -21,10 +22,12 @@ export interface ReplicatedState {
   readonly tokens: TokenTable;
   /** Empty until decided. */
   clusterVersion: string;
+  /** The version that the cluster is going back to, `3.6.0`; empty: it is not. */
+  downgradeTarget: string;
 }
 
 export function openState(store: Store): ReplicatedState {
-  const version = store.table('meta').get(CLUSTER_VERSION);
+  const text = (key: Uint8Array): string => decoder.decode(store.table('meta').get(key));
   return {
     store,
     auth: openAuthState(store),
@@ -32,13 +35,22 @@ export function openState(store: Store): ReplicatedState {
     alarms: new AlarmTable(store.table('alarm')),
     members: new MemberTable(store.table('members'), store.table('membersRemoved')),
     tokens: new TokenTable(),
-    clusterVersion: version === undefined ? '' : decoder.decode(version),
+    clusterVersion: text(CLUSTER_VERSION),
+    downgradeTarget: text(DOWNGRADE_TARGET),
   };
 }
 
 export function setClusterVersion(state: ReplicatedState, version: string): void {
   state.clusterVersion = version;
   state.store.table('meta').put(CLUSTER_VERSION, encoder.encode(version));
+}
+
+/** Empty: no downgrade is under way. */
+export function setDowngradeTarget(state: ReplicatedState, target: string): void {
+  state.downgradeTarget = target;
+  const meta = state.store.table('meta');
+  if (target === '') meta.delete(DOWNGRADE_TARGET);
+  else meta.put(DOWNGRADE_TARGET, encoder.encode(target));
 }
 
 /** Whose store this is; undefined for one that nothing was applied to yet. */
