@@ -1,5 +1,6 @@
 import { GRPC_CODE_NAMES } from '../../../libs/errors';
 import { counter, gauge, histogram, type MetricFamily, ProcessMetrics } from '../../../libs/telemetry';
+import type { OpStats } from '../attribution/op-stats';
 import type { MemberView } from '../member-view';
 import type { MethodStats } from '../method-stats';
 import type { ReadPipeline } from '../reads';
@@ -25,6 +26,8 @@ export interface MetricSources {
   readonly version: string;
   readonly quotaBytes: number;
   readonly siblings: SiblingInspector;
+  /** Undefined: no stage stamps. */
+  readonly watchOps?: OpStats | undefined;
   readonly traffic: () => { readonly receivedBytes: number; readonly sentBytes: number };
 }
 
@@ -63,7 +66,11 @@ export class Metrics {
     const page = new Page();
     serverMetrics(page, this.sources);
     grpcMetrics(page, this.sources.router.stats);
-    return [...page.families, ...stageMetrics(this.sources.router.stats), ...placeholderFamilies()];
+    return [
+      ...page.families,
+      ...stageMetrics(this.sources.router.stats, this.sources.watchOps),
+      ...placeholderFamilies(),
+    ];
   }
 
   close(): void {
