@@ -115,7 +115,7 @@ export class Edge {
     this.auth = this.sibling('auth', AUTH_PATHS.Calls, Errors.Timeout);
     this.rights = config.watchRecheckPermissions ? new WatchRights(this.permissions, this.view) : undefined;
     this.links = openLinks(config, this);
-    this.siblings = new SiblingInspector(config);
+    this.siblings = new SiblingInspector(config, () => [...this.hub.hubs].map(({ name }) => name));
     this.hubLinks = this.openHubs(messenger);
     this.guard = config.tiers.attach === null ? undefined : this.guardMember();
     attachment.onMoved(() => this.view.memberMoved());
