@@ -3,6 +3,8 @@
  * passes through it twice, so it does one sizing pass, one allocation and one writing pass, and decodes payloads as views.
  */
 
+import type { BusyPeriod } from '../attribution';
+
 export interface BatchCall {
   /** Chosen by the client, unique among its unanswered calls. */
   readonly id: number;
@@ -32,6 +34,9 @@ export const noBytes: Uint8Array = new Uint8Array(0);
 
 const callTag = 0x0a;
 const sentAtTag = 0x10;
+const busyFromTag = 0x18;
+const busyToTag = 0x20;
+const busyMicrosTag = 0x28;
 
 export function encodeCallBatch(calls: readonly BatchCall[]): Uint8Array {
   const sizes: number[] = [];
@@ -57,10 +62,11 @@ export function encodeCallBatch(calls: readonly BatchCall[]): Uint8Array {
   return out.buffer;
 }
 
-/** `sentAt`: microseconds of the host's monotonic clock; 0: not told. */
-export function encodeReplyBatch(replies: readonly BatchReply[], sentAt = 0): Uint8Array {
+/** `sentAt`: microseconds of the host's monotonic clock; 0: not told, and nothing of `busy` either. */
+export function encodeReplyBatch(replies: readonly BatchReply[], sentAt = 0, busy?: BusyPeriod): Uint8Array {
   const sizes: number[] = [];
   let total = numberSize(sentAt);
+  if (busy !== undefined) total += numberSize(busy.from) + numberSize(busy.to) + numberSize(busy.busy);
   for (let i = 0; i < replies.length; i++) {
     const size = sizeOfReply(replies[i] as BatchReply);
     sizes.push(size);
@@ -68,6 +74,11 @@ export function encodeReplyBatch(replies: readonly BatchReply[], sentAt = 0): Ui
   }
   const out = new Output(total);
   out.number(sentAtTag, sentAt);
+  if (busy !== undefined) {
+    out.number(busyFromTag, busy.from);
+    out.number(busyToTag, busy.to);
+    out.number(busyMicrosTag, busy.busy);
+  }
   for (let i = 0; i < replies.length; i++) {
     const reply = replies[i] as BatchReply;
     out.byte(callTag);
@@ -99,7 +110,7 @@ export function decodeReplyBatch(bytes: Uint8Array): BatchReply[] {
   while (input.at < bytes.length) {
     const tag = input.varint();
     if (tag === callTag) replies.push(decodeReply(input, input.end()));
-    else if (tag === sentAtTag) input.varint();
+    else if (tag === sentAtTag || tag === busyFromTag || tag === busyToTag || tag === busyMicrosTag) input.varint();
     else throw new BatchFormatError('unexpected field in ReplyBatch');
   }
   return replies;
@@ -111,6 +122,20 @@ export function sentAtOf(bytes: Uint8Array): number {
   const input = new Input(bytes);
   input.at = 1;
   return input.varint();
+}
+
+/** What kept the sender of a ReplyBatch from answering lately. Looks only where `encodeReplyBatch` puts it. */
+export function busyOf(bytes: Uint8Array): BusyPeriod | undefined {
+  if (bytes[0] !== sentAtTag) return undefined;
+  const input = new Input(bytes);
+  input.at = 1;
+  input.varint();
+  if (bytes[input.at] !== busyFromTag) return undefined;
+  const [from, to, busy] = [0, 1, 2].map(() => {
+    input.at++;
+    return input.varint();
+  }) as [number, number, number];
+  return { from, to, busy };
 }
 
 function decodeCall(input: Input, end: number): BatchCall {

@@ -1,3 +1,4 @@
+import type { BusyPeriod } from '../attribution';
 import {
   type BatchCall,
   BatchFormatError,
@@ -30,13 +31,15 @@ export interface BatchServerOptions {
   readonly maxBufferedBytes?: number;
   /** Microseconds of the host's monotonic clock: replies then tell what they took, and batches when they left. */
   readonly clock?: (() => number) | undefined;
+  /** What kept the process from answering lately; batches then tell that too. */
+  readonly busy?: ((now: number) => BusyPeriod | undefined) | undefined;
 }
 
 /** The handler of a method that takes `stream CallBatch` and returns `stream ReplyBatch`. */
 export function batchHandler(handler: BatchHandler, options: BatchServerOptions = {}): StreamHandler {
   const limit = options.maxBufferedBytes ?? defaultMaxBufferedBytes;
   return (call) => {
-    const peer = new StreamPeer(call, limit, options.clock);
+    const peer = new StreamPeer(call, limit, options.clock, options.busy);
     call.onMessage((message) => peer.receive(message, handler));
   };
 }
@@ -57,6 +60,7 @@ class StreamPeer implements BatchPeer {
     call: StreamCall,
     maxBufferedBytes: number,
     private readonly clock: (() => number) | undefined,
+    private readonly busy: BatchServerOptions['busy'],
   ) {
     this.connection = call.connection;
     this.#call = call;
@@ -114,7 +118,8 @@ class StreamPeer implements BatchPeer {
     if (queue.length === 0 || this.closed) return;
     this.#queue = [];
     this.#queuedBytes = 0;
-    this.#call.send(encodeReplyBatch(queue, this.clock === undefined ? 0 : Math.round(this.clock())));
+    const now = this.clock === undefined ? 0 : Math.round(this.clock());
+    this.#call.send(encodeReplyBatch(queue, now, now === 0 ? undefined : this.busy?.(now)));
     if (this.#call.bufferedBytes > this.#maxBufferedBytes) {
       this.#call.end({ code: 8, message: 'replies are not being read' });
     }

@@ -1,5 +1,5 @@
 export { decodeTrace, encodeTrace, formatTraceparent, parseTraceparent, type TraceContext } from './trace-context';
-export { hostMicros, toHostMicros } from './clock';
+export { hostMicros, moment, toHostMicros } from './clock';
 export { startTracing } from './tracing';
 export type { Attributes, FinishedSpan, Span, Tracing } from './types';
 export { tracedBatch } from './traced-batch';

@@ -4,15 +4,27 @@ import type { Delivery } from './types';
 
 const TAG_DELIVERIES = 0x0a;
 const TAG_TARGET_SET = 0x52;
+const TAG_TIMING = 0x2a;
+
+/** What a message says beside the deliveries. */
+export interface BatchFrame {
+  readonly raftTerm: number;
+  readonly clusterId: bigint;
+  readonly memberId: bigint;
+  /** An encoded hexad.EventTiming: of the live events in it. */
+  readonly timing?: Uint8Array | undefined;
+}
 
 /** Encodes deliveries as one hexad.HubReplyBatch: one pass over all of them, no message of their own in between. */
 export function encodeDeliveries(
   deliveries: readonly Delivery[],
-  raftTerm: number,
-  clusterId: bigint,
-  memberId: bigint,
+  { raftTerm, clusterId, memberId, timing }: BatchFrame,
 ): Uint8Array {
   const writer = acquireWriter(); // writes from the last field to the first
+  if (timing !== undefined) {
+    writer.bytes(timing);
+    writer.uint32(TAG_TIMING);
+  }
   id(writer, 0x19, memberId);
   id(writer, 0x11, clusterId);
   for (let i = deliveries.length - 1; i >= 0; i -= 1) {

@@ -55,7 +55,7 @@ export class Edge {
   readonly view: MemberView;
   readonly writes: WritePipeline;
   readonly reads: ReadPipeline;
-  readonly hub = new HubClient({ afterArrivals, knownRevision: () => this.headers.revision() });
+  readonly hub: HubClient;
   readonly router: Router;
   readonly authenticator: Authenticator;
   readonly headers: Headers;
@@ -96,7 +96,8 @@ export class Edge {
     const timing = { timeoutMs, now, afterArrivals };
     const origin = randomOrigin();
     this.attribution = new Attribution({ config, origin, view: this.view, logger, tracing });
-    const { recorder } = this.attribution;
+    const { recorder, watch } = this.attribution;
+    this.hub = new HubClient({ afterArrivals, knownRevision: () => this.headers.revision(), times: watch });
     const entryFormat = (): number => this.view.entryFormat;
     this.writes = new WritePipeline({ origin, maxRequestBytes, ...timing, term, entryFormat, recorder });
     const dialStorage = storageDialler(config, attachment);
@@ -114,7 +115,7 @@ export class Edge {
     this.auth = this.sibling('auth', AUTH_PATHS.Calls, Errors.Timeout);
     this.rights = config.watchRecheckPermissions ? new WatchRights(this.permissions, this.view) : undefined;
     this.links = openLinks(config, this);
-    this.siblings = new SiblingInspector(config);
+    this.siblings = new SiblingInspector(config, () => [...this.hub.hubs].map(({ name }) => name));
     this.hubLinks = this.openHubs(messenger);
     this.guard = config.tiers.attach === null ? undefined : this.guardMember();
     attachment.onMoved(() => this.view.memberMoved());
@@ -186,7 +187,17 @@ export class Edge {
     const { clusterToken } = config;
     const { strictReconfigCheck } = config.raft;
     router.add(kvRoutes({ writes, reads, router, maxTxnOps, maxRequestBytes }));
-    router.add(watchRoutes({ hub, headers, router, permissions, fragmentBytes, rights: this.rights }));
+    router.add(
+      watchRoutes({
+        hub,
+        headers,
+        router,
+        permissions,
+        fragmentBytes,
+        rights: this.rights,
+        times: this.attribution.watch,
+      }),
+    );
     router.add(leaseRoutes({ writes, reads, router, leases, permissions, headers, ttlMin: leaseTtlMin }));
     router.add(authRoutes({ writes, reads, auth, view, headers, now }));
     router.add(

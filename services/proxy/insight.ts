@@ -71,7 +71,7 @@ function slowest({ name, attribution, stats }: InsightOptions, { body }: UnaryRe
   const { count, seconds } = decodeInsightSlowestRequest(body);
   const since = seconds === 0 ? 0 : Date.now() - seconds * 1000;
   const requests = attribution.slowest.slowest(Math.min(count || COUNT_DEFAULT, COUNT_MAX), since);
-  return { member: name, requests: requests.map(plain), ops: summaries(stats) };
+  return { member: name, requests: requests.map(plain), ops: summaries(stats, attribution) };
 }
 
 function plain(breakdown: ReturnType<Attribution['slowest']['slowest']>[number]): SlowestDocument['requests'][number] {
@@ -92,7 +92,7 @@ async function top(options: InsightOptions): Promise<TopDocument> {
     term: view.term,
     at: Date.now(),
     stageStamps: recorder !== undefined,
-    ops: summaries(stats),
+    ops: summaries(stats, attribution),
     prefixes: hot.hotPrefixes(HOT_ENTRIES),
     clients: hot.hotClients(HOT_ENTRIES),
     largestRequest: { bytes: hot.largestBytes, prefix: hot.largestPrefix },
@@ -108,8 +108,9 @@ async function logLevel({ siblings, logger }: InsightOptions, { body }: UnaryReq
   return { proxy: logger.level, ...(await siblings.logLevels(level)) };
 }
 
-function summaries(stats: readonly MethodStats[]): OpSummary[] {
-  return stats.filter(({ ops }) => ops.total.count > 0).map(({ ops }) => summaryOf(ops));
+function summaries(stats: readonly MethodStats[], { watch }: Attribution): OpSummary[] {
+  const all = [...stats.map(({ ops }) => ops), ...(watch === undefined ? [] : [watch.ops])];
+  return all.filter(({ total }) => total.count > 0).map(summaryOf);
 }
 
 function summaryOf(ops: OpStats): OpSummary {

@@ -1,7 +1,9 @@
+import type { BusyPeriod } from '../../libs/attribution';
 import { Errors, errorById, type RpcError, UNCATALOGUED_ID } from '../../libs/errors';
 import {
   type BatchCall,
   type BatchReply,
+  busyOf,
   decodeReplyBatch,
   encodeCallBatch,
   type Metadata,
@@ -48,6 +50,13 @@ class PendingRead implements BatchCall, Progress {
   get handedOverAt(): number {
     return this.context === undefined ? (this.asked?.at ?? 0) : toHostMicros(this.context.sentAt);
   }
+}
+
+/** What storage says of a message of replies. */
+interface Sent {
+  /** Microseconds of its host's clock; 0: it does not tell. */
+  readonly at: number;
+  readonly compaction: BusyPeriod | undefined;
 }
 
 interface ReadContext {
@@ -169,9 +178,9 @@ export class ReadPipeline {
 
   onReplyBatch(bytes: Uint8Array): void {
     const replies = decodeReplyBatch(bytes);
-    const sentAt = sentAtOf(bytes);
+    const sent = { at: sentAtOf(bytes), compaction: busyOf(bytes) };
     const now = toHostMicros(this.options.now());
-    for (let i = 0; i < replies.length; i++) this.onReply(replies[i] as BatchReply, sentAt, now);
+    for (let i = 0; i < replies.length; i++) this.onReply(replies[i] as BatchReply, sent, now);
   }
 
   /** Drops what was cancelled, fails what is overdue, asks again for read indexes that did not come. */
@@ -294,14 +303,14 @@ export class ReadPipeline {
     this.sendCalls(encodeCallBatch(calls));
   };
 
-  private onReply(reply: BatchReply, sentAt: number, now: number): void {
+  private onReply(reply: BatchReply, sent: Sent, now: number): void {
     const read = this.atStorage.get(reply.id);
     if (read === undefined) return;
     this.atStorage.delete(reply.id);
     this.release(read);
     if (reply.error === 0 && reply.errorDetail === '') {
       if (read.method === StorageMethod.STORAGE_RANGE) this.lastResponse = reply.payload;
-      read.answer.reply(reply.payload, this.timing(read, reply, sentAt, now));
+      read.answer.reply(reply.payload, this.timing(read, reply, sent, now));
     } else if (reply.error === Errors.LargeAnswer.id && this.options.onLarge !== undefined) {
       const { answer, user, authRevision } = read;
       this.options.onLarge({ answer, user, authRevision, largeRange: reply.payload.slice() });
@@ -309,12 +318,14 @@ export class ReadPipeline {
   }
 
   /** The trailers that the client asked for. */
-  private timing(read: PendingRead, reply: BatchReply, repliedAt: number, now: number): Metadata | undefined {
+  private timing(read: PendingRead, reply: BatchReply, sent: Sent, now: number): Metadata | undefined {
     const { timed } = read.answer;
     const { recorder } = this.options;
     if (timed === undefined || recorder === undefined) return undefined;
     const confirmedAt = read.context?.confirmedAt ?? 0;
-    const moments = { confirmedAt, askedAt: read.asked?.at ?? now, workMicros: reply.workMicros, repliedAt };
+    const { workMicros } = reply;
+    const { at: repliedAt, compaction } = sent;
+    const moments = { confirmedAt, askedAt: read.asked?.at ?? now, workMicros, repliedAt, compaction };
     return recorder.read(timed, read, moments, reply.payload, now);
   }
 

@@ -149,6 +149,7 @@ function httpOptions(
       version: SERVER_VERSION,
       quotaBytes: config.limits.quotaBackendBytes,
       siblings,
+      watchOps: edge.attribution.watch?.ops,
       traffic,
     }),
   };

@@ -12,6 +12,7 @@ import {
   type StoreSnapshot,
 } from '../../proto/gen/hexad';
 import type { RaftSettings } from './config';
+import type { CommitMoments } from './commit-moments';
 import type { Consensus } from './consensus';
 import { onDecoded } from './reply-stream';
 import type { EntryStamps } from './stamps';
@@ -28,6 +29,8 @@ export interface DeliverOptions {
   readonly settings: RaftSettings;
   readonly stats: RaftStats;
   readonly stamps: EntryStamps;
+  /** Undefined: no stage stamps. */
+  readonly commits: CommitMoments | undefined;
   readonly fatal: (error: unknown) => never;
   /** The store came from another member. True once the WAL says so too; until then nothing is delivered. */
   readonly recordInstalled: (snapshot: StoreSnapshot) => boolean;
@@ -172,17 +175,19 @@ export class Deliver {
   }
 
   private sendBatch(attached: Attached, entries: LogEntry[]): void {
-    const { settings, consensus, stats, stamps } = this.options;
+    const { settings, consensus, stats, stamps, commits } = this.options;
     const { clusterId, memberId } = settings;
     const first = entries[0];
     const last = entries.at(-1);
-    const timings = first === undefined || last === undefined ? NO_BYTES : stamps.forDelivery(first.index, last.index);
+    const isEmpty = first === undefined || last === undefined;
+    const timings = isEmpty ? NO_BYTES : stamps.forDelivery(first.index, last.index);
     stats.deliverBatches += 1;
     const bytes = encodeDeliverBatch({
       entries,
       commitIndex: consensus.core.commit,
       leaderTerm: consensus.core.term,
       timings,
+      ...(isEmpty ? {} : commits?.delivered(first.index, last.index)),
       ...(attached.isFirst ? { clusterId, memberId } : {}),
     });
     attached.isFirst = false;

@@ -15,6 +15,7 @@ import {
   type PeerBatch,
   type StoreSnapshot,
 } from '../../proto/gen/hexad';
+import { CommitMoments } from './commit-moments';
 import type { PeerMember, RaftSettings } from './config';
 import { bestSuccessor, Consensus } from './consensus';
 import { Deliver } from './deliver';
@@ -57,6 +58,7 @@ export class RaftHost {
   readonly proposals: Proposals;
   private readonly traces: ProposalTraces;
   private readonly stamps: EntryStamps;
+  private readonly commits: CommitMoments | undefined;
   /** When each member's last append came, on the host's clock. */
   private readonly appendsAt = new Map<NodeId, number>();
   readonly reads: Reads;
@@ -98,6 +100,7 @@ export class RaftHost {
     this.wal = wal;
     this.book = book;
     this.hints = opened.hints;
+    this.commits = settings.stageStamps ? new CommitMoments(hostMicros) : undefined;
     this.stamps = new EntryStamps(settings.memberId, hostMicros, settings.stageStamps, settings.heartbeatMs);
     const { stamps } = this;
     this.peers = new PeerSet(settings.memberId, {
@@ -138,7 +141,8 @@ export class RaftHost {
       refusalOf: (hello) => refusalOfHello(this.helloChecks, hello),
     });
     const recordInstalled = (snapshot: StoreSnapshot): boolean => this.snapshots.record(snapshot);
-    this.deliver = new Deliver({ consensus, wal, settings, stats, stamps, fatal, recordInstalled });
+    const { commits } = this;
+    this.deliver = new Deliver({ consensus, wal, settings, stats, stamps, commits, fatal, recordInstalled });
     this.unfitStore = new UnfitStore({
       consensus,
       peers,
@@ -270,6 +274,7 @@ export class RaftHost {
   private advanceStamps(): void {
     const { core } = this.consensus;
     this.stamps.advance(core.persistedIndex, core.commit, this.wal.lastSyncMs * 1000);
+    this.commits?.advance(core.commit);
   }
 
   private peerStamps(): PeerStamps {

@@ -1,3 +1,4 @@
+import type { BusyPeriod } from '../../libs/attribution';
 import type { DeliveryTimingInput } from '../../proto/gen/hexad';
 
 /** More deliveries than this never wait for apply, which holds raft back long before. */
@@ -16,6 +17,8 @@ export interface ResultStamps {
   readonly applyStartedAt: number;
   readonly storeWaitMicros: number;
   readonly appliedAt: number;
+  /** The last compaction, if it was lately. */
+  readonly compaction: BusyPeriod | undefined;
 }
 
 /**
@@ -28,7 +31,10 @@ export class ApplyStamps {
   private waitedSince = 0;
   private waited = 0;
 
-  constructor(private readonly clock: () => number) {}
+  constructor(
+    private readonly clock: () => number,
+    private readonly lastCompaction: (now: number) => BusyPeriod | undefined = () => undefined,
+  ) {}
 
   received(first: number, last: number, entries: Uint8Array): void {
     if (entries.length === 0) return; // nothing in it was proposed on this member
@@ -61,7 +67,8 @@ export class ApplyStamps {
     const deliveries = this.deliveries.slice(0, count).map(({ receivedAt, entries }) => ({ receivedAt, entries }));
     this.deliveries.splice(0, over);
     const appliedAt = Math.round(this.clock());
-    return { deliveries, applyStartedAt: this.startedAt, storeWaitMicros: this.waited, appliedAt };
+    const compaction = this.lastCompaction(appliedAt);
+    return { deliveries, applyStartedAt: this.startedAt, storeWaitMicros: this.waited, appliedAt, compaction };
   }
 
   reset(): void {

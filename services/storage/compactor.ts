@@ -1,4 +1,5 @@
 import { failpoint } from '../../libs/failpoints';
+import type { BusyPeriods } from '../../libs/attribution';
 import type { Store } from '../../libs/mvcc';
 import { limits } from './limits';
 
@@ -16,13 +17,16 @@ export class Compactor {
   constructor(
     private readonly store: Store,
     private readonly fatal: (error: unknown) => never,
+    /** Where it is told what time goes into it, by the host's clock. */
+    private readonly timing?: { readonly clock: () => number; readonly periods: BusyPeriods },
   ) {}
 
   /** Also at start-up: a compaction that was logged before a crash goes on. */
   start(): void {
     if (this.running || this.closed) return;
     this.running = true;
-    setImmediate(() => this.step());
+    // Not in the turn that applied it, whose answers leave at its end.
+    setImmediate(() => setImmediate(() => this.step()));
   }
 
   /** Runs once everything compacted so far is gone from the file. */
@@ -59,9 +63,11 @@ export class Compactor {
       this.store.whenWritable().then(() => this.step(), this.fatal);
       return;
     }
+    const from = this.timing?.clock() ?? 0;
     beforeBatch.reach();
     const isDone = this.store.compactSlice(limits.compactionSliceRows);
     afterBatch.reach();
+    this.timing?.periods.note(from, this.timing.clock());
     if (!isDone) {
       // Until the commit that takes what was found so far, trying again would only spin.
       if (this.store.isCompactionStalled) this.store.flush().then(() => this.step(), this.fatal);

@@ -4,8 +4,8 @@ import type { Logger } from '../../libs/process';
 import { type Channel, createLink, type Link } from '../../libs/rpc';
 import {
   decodeDeliverBatch,
+  type DeliverBatch,
   encodeDeliverAck,
-  type LogEntry,
   RAFT_PATHS,
   type StoreCondition,
   type StoreSnapshot,
@@ -34,8 +34,7 @@ export interface RaftLinkOptions {
   readonly fatal: (error: unknown) => never;
   /** A new stream: entries not applied by now will come again. */
   onConnecting(): void;
-  /** `timings`: an encoded EntryTimings, or empty. */
-  onEntries(entries: readonly LogEntry[], commitIndex: number, timings: Uint8Array): void;
+  onBatch(batch: DeliverBatch): void;
   queuedBytes(): number;
 }
 
@@ -130,7 +129,7 @@ export class RaftLink {
         this.options.clearInstalled();
         this.installed = undefined;
       }
-      this.options.onEntries(batch.entries, batch.commitIndex, batch.timings);
+      this.options.onBatch(batch);
     } catch (error) {
       fatal(error);
     }

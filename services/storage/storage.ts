@@ -1,11 +1,12 @@
 import { join } from 'node:path';
+import { type BusyPeriod, BusyPeriods } from '../../libs/attribution';
 import { Errors } from '../../libs/errors';
 import { CorruptionError, type Store } from '../../libs/mvcc';
 import type { Logger } from '../../libs/process';
 import type { Channel, Handlers, StreamHandler } from '../../libs/rpc';
 import { LmdbEngine } from '../../libs/store';
-import { hostMicros, type MetricFamily, type Tracing } from '../../libs/telemetry';
-import { type LogEntry, STORAGE_PATHS, type StoreSnapshot } from '../../proto/gen/hexad';
+import { hostMicros, type MetricFamily, moment, type Tracing } from '../../libs/telemetry';
+import { type DeliverBatch, STORAGE_PATHS, type StoreSnapshot } from '../../proto/gen/hexad';
 import { ApplyStamps } from './apply-stamps';
 import { ApplyLoop } from './apply/apply-loop';
 import type { Attempts } from './apply/attempts';
@@ -20,6 +21,7 @@ import { CopyInServer } from './copy/copy-in';
 import { CopyOutServer } from './copy/copy-out';
 import { Defragmenter } from './defragmenter';
 import { Consistency } from './divergence/consistency';
+import { EventStamps } from './event-stamps';
 import { type EventBus, EventsFeed } from './feeds/events';
 import { StateFeed } from './feeds/feed';
 import { HistoryServer } from './feeds/history';
@@ -80,6 +82,8 @@ export class Storage {
   private readonly service = new Gate();
   private readonly counts: StorageCounts;
   private readonly stamps: ApplyStamps | undefined;
+  private readonly eventStamps: EventStamps | undefined;
+  private readonly compactions = new BusyPeriods();
   private readonly results: ResultsFeed;
   private readonly events: EventsFeed;
   private readonly compactor: Compactor;
@@ -105,7 +109,9 @@ export class Storage {
     const { identity } = config;
     const headers = new ResponseHeaders(identity);
     this.counts = options.counts ?? new StorageCounts();
-    this.stamps = config.stageStamps ? new ApplyStamps(hostMicros) : undefined;
+    const lastCompaction = (now: number): BusyPeriod | undefined => this.compactions.last(now);
+    this.stamps = config.stageStamps ? new ApplyStamps(hostMicros, lastCompaction) : undefined;
+    this.eventStamps = config.stageStamps ? new EventStamps(moment, lastCompaction) : undefined;
     this.results = new ResultsFeed(this.stamps);
     this.space = new Space({
       store,
@@ -118,9 +124,10 @@ export class Storage {
     refuseNewerCluster(this.state.clusterVersion, config.release);
     const isOutOfService = (): boolean => options.condition.current.condition !== 'sound';
     const { bus, wallMicros } = options;
-    this.events = new EventsFeed({ store, identity, gate: this.service, bus, wallMicros });
+    const stamps = this.eventStamps;
+    this.events = new EventsFeed({ store, identity, gate: this.service, bus, wallMicros, stamps });
     const feed = new StateFeed(this.state, identity, this.gate);
-    this.compactor = new Compactor(store, fatal);
+    this.compactor = new Compactor(store, fatal, { clock: hostMicros, periods: this.compactions });
     this.outputs = new Outputs(this.results, this.events, feed, this.compactor, isOutOfService);
     const context = this.readContext(headers);
     const parts = new RangePartsServer({ context, gate: this.service, fatal });
@@ -130,7 +137,7 @@ export class Storage {
       this.gate,
       tracing.enabled ? tracedMethods(tracing, methods) : methods,
       this.soundness(),
-      { clock: config.stageStamps ? hostMicros : undefined, counts: this.counts },
+      { clock: config.stageStamps ? hostMicros : undefined, busy: lastCompaction, counts: this.counts },
     );
     const backups = new BackupServer({
       state: this.state,
@@ -294,8 +301,9 @@ export class Storage {
       onConnecting: () => {
         this.loop.reset();
         this.stamps?.reset();
+        this.eventStamps?.reset();
       },
-      onEntries: (entries, commitIndex, timings) => this.receive(entries, commitIndex, timings),
+      onBatch: (batch) => this.receive(batch),
       queuedBytes: () => this.loop.queuedBytes,
     });
   }
@@ -319,10 +327,13 @@ export class Storage {
     });
   }
 
-  private receive(entries: readonly LogEntry[], commitIndex: number, timings: Uint8Array): void {
+  private receive({ entries, commitIndex, timings, commitMicros, sentAt }: DeliverBatch): void {
     const first = entries[0];
     const last = entries.at(-1);
-    if (first !== undefined && last !== undefined) this.stamps?.received(first.index, last.index, timings);
+    if (first !== undefined && last !== undefined) {
+      this.stamps?.received(first.index, last.index, timings);
+      this.eventStamps?.received(last.index, commitMicros, sentAt);
+    }
     this.openAt ??= commitIndex;
     if (this.isEmpty && entries.length > 0) {
       // In the same transaction as the first entry, which is applied in this very turn.
@@ -336,6 +347,7 @@ export class Storage {
   private afterSlice(bytes: number): void {
     const { store } = this.options;
     this.outputs.flush(store.applied.index);
+    this.eventStamps?.applied(store.applied.index);
     this.openWhenCaughtUp();
     this.reads.afterApply();
     this.consistency.afterApply();

@@ -5,6 +5,8 @@ import { DEFAULT_WATCH_LIMITS, type WatchLimits } from '../../libs/watch-core';
 export interface WatchConfig {
   readonly clusterId: bigint;
   readonly memberId: bigint;
+  /** Of the member that it is part of; empty: it is none's, and known by its address. */
+  readonly shownName: string;
   /** Progress notifications: this long plus up to a tenth. */
   readonly progressIntervalMs: number;
   readonly core: WatchLimits;
@@ -32,6 +34,7 @@ export function watchConfig(config: ProcessConfig): WatchConfig {
   return {
     clusterId: BigInt(`0x${config.clusterId}`),
     memberId: BigInt(`0x${config.memberId}`),
+    shownName: config.tiers.attach === null ? config.name : '',
     progressIntervalMs: Math.max(config.timing.watchProgressNotifyMs, WATCH_PROGRESS_INTERVAL_MS_MIN),
     restAfterMs: WATCH_REST_AFTER_MS,
     core: {

@@ -7,6 +7,7 @@ import {
   decodeStorageStatus,
   encodeHubReplyBatch,
   type EventBatch,
+  type EventTiming,
   type HubRequest,
   StorageMethod,
 } from '../../proto/gen/hexad';
@@ -46,6 +47,8 @@ export class Hub {
   private historyReads = 0;
   private lastConnection = 0;
   private dispatching = false;
+  /** Stage stamps of the live events that are being delivered. */
+  private arriving: EventTiming | undefined;
 
   constructor(
     private readonly config: WatchConfig,
@@ -122,8 +125,10 @@ export class Hub {
     const { previousRevision, revisions, currentRevision, compactRevision } = batch;
     this.storeRevision = Math.max(this.storeRevision, currentRevision);
     this.lag.begin(batch.committedAtMicros);
+    this.arriving = batch.timing;
     this.core.events({ previousRevision, revisions, currentRevision, compactRevision, bytes });
     this.dispatch();
+    this.arriving = undefined;
     this.lag.end();
   }
 
@@ -144,6 +149,7 @@ export class Hub {
     );
     this.proxies.set(id, proxy);
     this.reports.receivers(this.proxies.size);
+    proxy.report(this.status()); // whose hub it is
     call.onMessage((message) => this.receiveRequests(id, message));
     call.onHalfClose(() => call.end());
     call.onClose(() => this.closed(proxy));
@@ -205,7 +211,7 @@ export class Hub {
     switch (output.kind) {
       case 'deliver':
         if (output.delivery.events.length > 0) this.lag.delivered(output.delivery.targets.length);
-        this.proxies.get(output.delivery.connection)?.deliver(output.delivery);
+        this.proxies.get(output.delivery.connection)?.deliver(output.delivery, this.arriving);
         return;
       case 'readStatus':
         this.readStatus();
@@ -247,6 +253,12 @@ export class Hub {
   }
 
   private report(): void {
+    const message = this.status();
+    for (const proxy of this.proxies.values()) proxy.report(message);
+  }
+
+  /** A HubReplyBatch with what this hub says of itself. */
+  private status(): Uint8Array {
     const { watchers, slowWatchers, groups, eventsDelivered, windowBytes, pendingBytes, liveRevision } =
       this.core.counters;
     let queuedBytes = pendingBytes;
@@ -263,9 +275,9 @@ export class Hub {
       historyReads: this.historyReads,
       lagCounts: [...this.lag.counts],
       lagSumMicros: Math.round(this.lag.sumMicros),
+      name: this.config.shownName,
     };
-    const message = encodeHubReplyBatch({ ...this.identity, status });
-    for (const proxy of this.proxies.values()) proxy.report(message);
+    return encodeHubReplyBatch({ ...this.identity, status });
   }
 
   private limitQueues(): void {

@@ -1,7 +1,10 @@
+import { microsSince, sentAt } from '../../libs/attribution';
 import type { RpcError } from '../../libs/errors';
 import { GrpcCode } from '../../libs/errors';
 import type { StreamCall } from '../../libs/rpc';
 import { type Delivery, deliveryBytes, encodeDeliveries } from '../../libs/watch-core';
+import { moment } from '../../libs/telemetry';
+import { encodeEventTiming, type EventTiming } from '../../proto/gen/hexad';
 import type { WatchConfig } from './config';
 
 /** A reply message is closed at this size. */
@@ -13,6 +16,8 @@ export class ProxyConnection {
   private queue: Delivery[] = [];
   private queuedBytes = 0;
   private flushScheduled = false;
+  /** Of the oldest live events that wait. */
+  private timing: EventTiming | undefined;
   private congested = false;
   private ended = false;
 
@@ -35,8 +40,10 @@ export class ProxyConnection {
     return this.queuedBytes + this.call.bufferedBytes;
   }
 
-  deliver(delivery: Delivery): void {
+  /** `timing`: the stage stamps of the live events in it. */
+  deliver(delivery: Delivery, timing?: EventTiming): void {
     if (this.ended) return;
+    if (timing !== undefined && delivery.events.length > 0) this.timing ??= timing;
     this.queue.push(delivery);
     this.queuedBytes += deliveryBytes(delivery);
     if (this.queuedBytes >= MESSAGE_BYTES_SOFT) this.flush();
@@ -73,13 +80,22 @@ export class ProxyConnection {
     this.queue = [];
     this.queuedBytes = 0;
     const { clusterId, memberId, raftTerm } = this.headers();
-    this.call.send(encodeDeliveries(queue, raftTerm, clusterId, memberId));
+    this.call.send(encodeDeliveries(queue, { raftTerm, clusterId, memberId, timing: this.takeTiming() }));
     const waiting = this.call.bufferedBytes;
     if (waiting > this.config.queueBytesMax) this.disconnect();
     else if (waiting > this.config.queueBytesSoft && !this.congested) {
       this.congested = true;
       this.onCongested(true);
     }
+  }
+
+  /** Encoded, with this hub's own stage. */
+  private takeTiming(): Uint8Array | undefined {
+    const { timing } = this;
+    if (timing === undefined) return undefined;
+    this.timing = undefined;
+    const now = moment();
+    return encodeEventTiming({ ...timing, match: microsSince(timing, now), ...sentAt(now) });
   }
 
   private drained(): void {

@@ -14,6 +14,7 @@ import { delay, type Phases } from './load';
 import { median } from './measurement';
 import { anonymousKb } from './proc';
 import type { ServerCluster } from './servers';
+import { SilentWatchers } from './silent-watchers';
 
 /** What a case on the watch hub alone gives: events, and figures of its own. */
 export interface HubResult {
@@ -209,12 +210,7 @@ export function stalled(behind: number, silent: number, rounds: number): HubRun 
     let operations = 0;
     for (let round = 0; round < rounds; round += 1) {
       const without = await putRound(run, cluster, 3_000);
-      const all = [Buffer.from([0]), Buffer.from([0])] as const;
-      const open = run.streams(port, silent + 1, 1);
-      open[0]?.watch(...all, 2);
-      for (const one of open.slice(1)) one.watch(...all);
-      await until('the watchers', () => total(open, 'created') === silent + 1);
-      for (const one of open) one.stream.pause();
+      const clients = await SilentWatchers.open(port, silent);
       const first = await run.put(run.connect(port), keyAt(0), VALUE);
       // What clients and sockets still take in comes first: the case is about those who take nothing.
       await untilHeldBack(run, cluster, silent + 1);
@@ -222,13 +218,15 @@ export function stalled(behind: number, silent: number, rounds: number): HubRun 
       hubMb = Math.max(hubMb, anonymousKb(hubPid(cluster)) / 1_024);
       ratios.push({ cpu: withThem.cpuPerPut / without.cpuPerPut, p99: withThem.p99 / without.p99 });
       const last = await run.put(run.connect(port), keyAt(0), VALUE);
-      for (const one of open) one.stream.resume();
+      await clients.resume();
       const wanted = last - first + 1;
-      await until('those who did not read', () => open.slice(1).every(({ events }) => events >= wanted));
-      await until('the one that was behind', () => (open[0]?.events ?? 0) >= last - 1);
-      if (open[0]?.events !== last - 1) run.problem('the watcher from the start has other events than there are');
-      for (const one of open) one.stream.cancel();
-      operations += total(open, 'events');
+      const haveAll = ([farBack = 0, ...others]: readonly number[]): boolean =>
+        others.every((events) => events >= wanted) && farBack >= last - 1;
+      const { events, errors } = await clients.until(haveAll, WAIT_MS);
+      if (events[0] !== last - 1) run.problem('the watcher from the start has other events than there are');
+      for (const [text] of errors) run.problem(text);
+      await clients.end();
+      operations += events.reduce((sum, one) => sum + one, 0);
     }
     const seconds = (performance.now() - from) / 1_000;
     phases.onDone();

@@ -1,8 +1,20 @@
 import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
-import { encodePutRequest, encodeRangeRequest, KV_PATHS } from '../../proto/gen/etcdserverpb';
+import { parseAddress } from '../../libs/process';
+import { connect } from '../../libs/rpc';
+import {
+  decodeRangeResponse,
+  decodeWatchResponse,
+  encodeCompactionRequest,
+  encodePutRequest,
+  encodeRangeRequest,
+  encodeWatchRequest,
+  KV_PATHS,
+  WATCH_PATHS,
+} from '../../proto/gen/etcdserverpb';
 import { Cluster, type Member, type ProcessName } from '../system/support/cluster';
 import { OtlpSink } from '../system/support/otlp-sink';
+import { freePorts } from '../system/support/ports';
 import { waitFor } from '../system/support/wait-for';
 import { MemberClient } from './client';
 import { buildDiskLibrary, diskEnvironment, setDisk } from './disk/library';
@@ -29,6 +41,16 @@ function slowLines(member: Member, from: number): SlowLine[] {
 const put = (client: MemberClient) =>
   client.call(KV_PATHS.Put, encodePutRequest({ key: Buffer.from('app/k'), value: Buffer.from('v') }), TIMEOUT_MS);
 
+async function pageOf(member: Member): Promise<string> {
+  return (await fetch(`http://${member.endpoint}/metrics`)).text();
+}
+
+/** The sum of a metric over its labels. */
+async function metricOf(member: Member, name: string): Promise<number> {
+  const lines = (await pageOf(member)).split('\n').filter((line) => line.startsWith(`${name}{`));
+  return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0);
+}
+
 /** A fault is injected at each stage in turn; every request that is slow for it must say so. */
 (library === undefined ? describe.skip : describe)('with three members and a fault, the slow-request log', () => {
   let cluster: Cluster;
@@ -36,12 +58,14 @@ const put = (client: MemberClient) =>
   let sink: OtlpSink;
   let leader: Member;
   let followers: Member[];
+  let failpoints: number[];
   const clients = new Map<string, MemberClient>();
   const disk = (directory: string, at: number): string => join(directory, `disk-${at}`);
   const client = (member: Member): MemberClient => clients.get(member.name) as MemberClient; // made for each member
   const at = (member: Member): number => cluster.members.indexOf(member);
 
   beforeAll(async () => {
+    failpoints = await freePorts(3);
     sink = new OtlpSink();
     const otlp = await sink.start();
     let made: Cluster | undefined;
@@ -59,7 +83,11 @@ const put = (client: MemberClient) =>
         closeSync(openSync(control, 'a'));
         setDisk(control, { syncDelayMs: 0, isFull: false });
         const files = { root: join(directory, `m${member + 1}`), control };
-        return { ...diskEnvironment(library ?? '', files), OTEL_EXPORTER_OTLP_ENDPOINT: `http://${otlp}` };
+        return {
+          ...diskEnvironment(library ?? '', files),
+          OTEL_EXPORTER_OTLP_ENDPOINT: `http://${otlp}`,
+          GOFAIL_HTTP: `127.0.0.1:${failpoints[member]}`,
+        };
       },
     });
     cluster = made;
@@ -92,6 +120,7 @@ const put = (client: MemberClient) =>
     stopped: Member,
     name: ProcessName,
     request = put,
+    wanted = (lines: SlowLine[]): SlowLine[] => lines,
   ): Promise<SlowLine[]> {
     const from = member.log.length;
     const pid = stopped.processPid(name) ?? 0;
@@ -105,7 +134,8 @@ const put = (client: MemberClient) =>
     });
     try {
       // What is under way at the moment is slow; that there is something is likely, not certain.
-      for (let round = 0; round < 10 && slowLines(member, from).length === 0; round++) {
+      const found = (): boolean => wanted(slowLines(member, from)).length > 0;
+      for (let round = 0; round < 10 && !found(); round++) {
         const before = answered;
         await waitFor('requests under way', () => answered > before + 20);
         process.kill(pid, 'SIGSTOP');
@@ -114,7 +144,7 @@ const put = (client: MemberClient) =>
         const stoppedAt = answered;
         await waitFor('answers', () => answered > stoppedAt + 20);
       }
-      await waitFor('slow requests', () => slowLines(member, from).length > 0);
+      await waitFor('slow requests', found);
     } finally {
       process.kill(pid, 'SIGCONT');
       running = false;
@@ -224,6 +254,124 @@ const put = (client: MemberClient) =>
     const lines = await slowWhileStopped(leader, leader, 'proxy');
     expectAll(lines, ['edge', 'queue', 'respond'], [`proxy@${leader.name}`], /its event loop was busy/);
   }, 30_000);
+
+  /** A watcher of everything of `member`'s; its connection is one of its own. */
+  async function watchAll(member: Member) {
+    const channel = connect(parseAddress(`tcp:${member.endpoint}`));
+    const stream = channel.stream(WATCH_PATHS.Watch);
+    let created = false;
+    let events = 0;
+    stream.onMessage((bytes) => {
+      const answer = decodeWatchResponse(bytes);
+      created ||= answer.created;
+      events += answer.events.length;
+    });
+    const key = Uint8Array.of(0);
+    stream.send(encodeWatchRequest({ createRequest: { key, rangeEnd: key } }));
+    await waitFor('the watcher', () => created);
+    return { stream, events: () => events, close: () => channel.close() };
+  }
+
+  const ofWatch = (lines: readonly SlowLine[]): SlowLine[] => lines.filter(({ op }) => op === 'watch');
+
+  /** Events are on their way to a watcher of the leader's while one of its processes stands still. */
+  async function slowEvents(name: ProcessName): Promise<SlowLine[]> {
+    const from = leader.log.length;
+    const watcher = await watchAll(leader);
+    try {
+      await slowWhileStopped(leader, leader, name, put, ofWatch);
+    } finally {
+      watcher.close();
+    }
+    return ofWatch(slowLines(leader, from));
+  }
+
+  test('names storage when it does not get to publish events', async () => {
+    expectAll(await slowEvents('storage'), ['publish'], [`storage@${leader.name}`], /to apply the entry and to send/);
+  }, 30_000);
+
+  test('names the watch hub when its event loop stands still', async () => {
+    expectAll(await slowEvents('watch'), ['match'], [`watch@${leader.name}`], /its event loop was busy/);
+  }, 30_000);
+
+  test('names the proxy when it does not get to send events', async () => {
+    expectAll(await slowEvents('proxy'), ['send'], [`proxy@${leader.name}`], /its event loop was busy/);
+  }, 30_000);
+
+  test('names a watcher that reads slowly', async () => {
+    const from = leader.log.length;
+    const watcher = await watchAll(leader);
+    const held = () => metricOf(leader, 'hexad_watch_hub_slow_watchers');
+    watcher.stream.pause();
+    const large = encodePutRequest({ key: Buffer.from('app/large'), value: Buffer.alloc(200_000) });
+    let sent = 0;
+    for (; (await held()) === 0; sent++)
+      expect(await client(leader).call(KV_PATHS.Put, large, TIMEOUT_MS)).toMatchObject({ ok: true });
+    await new Promise((resolve) => setTimeout(resolve, SLOW_MS)); // the length of the fault
+    watcher.stream.resume();
+    await waitFor('the events', () => watcher.events() === sent);
+    await waitFor('the line', () => ofWatch(slowLines(leader, from)).some(({ where }) => where.startsWith('client ')));
+    watcher.close();
+    // On a busy machine an event of this size may be late for other reasons too, before the stream is full.
+    const lines = ofWatch(slowLines(leader, from)).filter(({ where }) => where.startsWith('client '));
+    expectAll(lines, ['send'], [lines[0]?.where ?? ''], /for the client at 127\.0\.0\.1:\d+, which reads slowly/);
+  }, 60_000);
+
+  /** Storage of the leader stands still in the middle of a compaction while requests are under way. */
+  async function slowWhileCompacting(request = put): Promise<SlowLine[]> {
+    const from = leader.log.length;
+    let running = true;
+    let answered = 0;
+    const load = Array.from({ length: 8 }, async () => {
+      for (; running; answered++) await request(client(leader));
+    });
+    try {
+      for (let round = 0; round < 10 && slowLines(leader, from).length === 0; round++) {
+        const before = answered;
+        await waitFor('requests under way', () => answered > before + 20);
+        const { revision } = await setFailpoint(`compactBeforeCommitBatch`, `1*sleep(${SLOW_MS})`);
+        expect(
+          await client(leader).call(KV_PATHS.Compact, encodeCompactionRequest({ revision }), TIMEOUT_MS),
+        ).toMatchObject({ ok: true });
+        const compacted = answered;
+        await waitFor('answers', () => answered > compacted + 20);
+      }
+      await waitFor('slow requests', () => slowLines(leader, from).length > 0);
+    } finally {
+      running = false;
+    }
+    await Promise.all(load);
+    return slowLines(leader, from);
+  }
+
+  /** Returns the store's revision too, which is what there is to be compacted. */
+  async function setFailpoint(name: string, terms: string): Promise<{ revision: number }> {
+    const answer = await fetch(`http://127.0.0.1:${failpoints[at(leader)]}/${name}`, { method: 'PUT', body: terms });
+    expect(answer.ok).toBe(true);
+    const range = encodeRangeRequest({ key: Buffer.from('app/k') });
+    const got = await client(leader).call(KV_PATHS.Range, range, TIMEOUT_MS);
+    return { revision: Number(got.ok ? decodeRangeResponse(got.bytes).header?.revision : 0) };
+  }
+
+  test('names a long compaction that a put waits for', async () => {
+    const lines = await slowWhileCompacting();
+    expectAll(lines, ['apply', 'lmdb'], [`storage@${leader.name}`], /busy with a compaction for \d+ ms/);
+  }, 30_000);
+
+  test('names a long compaction that a range waits for', async () => {
+    const range = (one: MemberClient) =>
+      one.call(KV_PATHS.Range, encodeRangeRequest({ key: Buffer.from('app/k'), serializable: true }), TIMEOUT_MS);
+    await put(client(leader)); // something to compact
+    const lines = await slowWhileCompacting(range);
+    expectAll(lines, ['wait-applied', 'read'], [`storage@${leader.name}`], /busy with a compaction for \d+ ms/);
+  }, 30_000);
+
+  test('has the stages of events in the metrics too', async () => {
+    const page = await pageOf(leader);
+    for (const stage of ['commit', 'publish', 'match', 'send']) {
+      expect(page).toMatch(new RegExp(`hexad_stage_duration_seconds_count\\{stage="${stage}",op="watch"\\} [1-9]`));
+    }
+  });
 
   test('is matched by traces: every slow request is exported, whole, though nobody sampled it', async () => {
     const lines = cluster.members.flatMap((member) => slowLines(member, 0));

@@ -22,6 +22,7 @@ withNats('hubs and proxies outside of the members, over NATS', () => {
   let nats: NatsServer;
   let cluster: Cluster;
   let hubs: TierProcess[];
+  let hubAddresses: string[];
   let proxies: TierProcess[];
   let endpoints: string[];
   let writer: Writer;
@@ -35,7 +36,8 @@ withNats('hubs and proxies outside of the members, over NATS', () => {
     const members = cluster.members.map(({ name, peerUrl }) => `${name}=${peerUrl}`).join(',');
     const flags = [...bus, '--attach-members=*', `--initial-cluster=${members}`];
     const [hubA, hubB, proxyA, proxyB] = await freePorts(4);
-    hubs = [hubA, hubB].map((port) => new TierProcess('watch', [...flags, `--watch-address=tcp:127.0.0.1:${port}`]));
+    hubAddresses = [hubA, hubB].map((port) => `tcp:127.0.0.1:${port}`);
+    hubs = hubAddresses.map((address) => new TierProcess('watch', [...flags, `--watch-address=${address}`]));
     endpoints = [proxyA, proxyB].map((port) => `127.0.0.1:${port}`);
     proxies = endpoints.map((endpoint) => {
       const urls = [`--listen-client-urls=http://${endpoint}`, `--advertise-client-urls=http://${endpoint}`];
@@ -86,6 +88,47 @@ withNats('hubs and proxies outside of the members, over NATS', () => {
       },
     };
   }
+
+  test('every proxy tells of every hub in its metrics', async () => {
+    const watchers = new Watchers();
+    for (const endpoint of endpoints) watchers.stream(endpoint, KEYS);
+    await waitFor('all watchers', () => watchers.areCreated, WAIT_MS);
+    for (const key of KEYS) await writer.put(key, 'seen');
+    for (const endpoint of endpoints) {
+      // Each hub has told of the watchers of both proxies, and of the events that it has sent to them.
+      await waitFor(
+        `the hubs in the metrics of ${endpoint}`,
+        async () => {
+          const page = await (await fetch(`http://${endpoint}/metrics`)).text();
+          const ofHubs = (name: string, labels = ''): number[] =>
+            hubAddresses.map((hub) => {
+              const found = page.match(new RegExp(`^${name}\\{${labels}hub="${hub}"\\} (\\S+)$`, 'm'));
+              return Number(found?.[1] ?? Number.NaN);
+            });
+          // Over all hubs: members' own serve too.
+          const sum = (name: string): number =>
+            [...page.matchAll(new RegExp(`^${name}\\{hub="[^"]*"\\} (\\S+)$`, 'gm'))].reduce(
+              (total, [, value]) => total + Number(value),
+              0,
+            );
+          return (
+            sum('hexad_watch_hub_watchers') === 2 * KEYS.length &&
+            sum('hexad_watch_hub_events_total') >= 2 * KEYS.length &&
+            sum('hexad_watch_hub_delivery_seconds_count') >= KEYS.length &&
+            sum('hexad_watch_hub_slow_watchers') === 0 &&
+            sum('hexad_watch_hub_lag_revisions') === 0 &&
+            ofHubs('hexad_watch_hub_watchers').every((watchers) => watchers >= 0) &&
+            ofHubs('hexad_process_up', 'process="watch",').every((up) => up === 1) &&
+            ofHubs('hexad_process_cpu_seconds_total', 'process="watch",').every((seconds) => seconds > 0) &&
+            // Those of the members are told of by their own proxies, and not as if they were down.
+            !/^hexad_process_up\{process="(raft|storage|lease|auth)"/m.test(page)
+          );
+        },
+        WAIT_MS,
+      );
+    }
+    watchers.close();
+  }, 120_000);
 
   test('1,000 watchers see each event once and in order while hubs, NATS and a member die and come back', async () => {
     const watchers = new Watchers();

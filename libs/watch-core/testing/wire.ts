@@ -4,7 +4,7 @@ import { decodeEvent, type Event, encodeKeyValue } from '../../../proto/gen/mvcc
 
 /** The delivery as a proxy sees it. */
 export function overTheWire(delivery: Delivery): HubDelivery {
-  const batch = decodeHubReplyBatch(encodeDeliveries([delivery], 7, 1n, 2n));
+  const batch = decodeHubReplyBatch(encodeDeliveries([delivery], { raftTerm: 7, clusterId: 1n, memberId: 2n }));
   const [wire] = batch.deliveries as [HubDelivery]; // one was encoded
   return { ...wire, targets: [...wire.targets, ...decodeHubTargets(wire.targetSet).targets] };
 }

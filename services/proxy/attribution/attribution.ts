@@ -1,12 +1,13 @@
 import type { ProcessConfig } from '../../../libs/config';
 import type { Logger } from '../../../libs/process';
-import { hostMicros, type Tracing } from '../../../libs/telemetry';
+import { hostMicros, moment, type Tracing } from '../../../libs/telemetry';
 import type { MemberView } from '../member-view';
 import type { Breakdown } from './breakdown';
 import { HotKeys } from './hot-keys';
 import { Recorder } from './recorder';
 import { RequestSpans } from './request-spans';
 import { Slowest } from './slowest';
+import { WatchTimes } from './watch-times';
 
 const FADE_MS = 5000;
 const LINES_PER_SECOND = 50;
@@ -26,6 +27,8 @@ export class Attribution {
   readonly hot = new HotKeys();
   /** Undefined: stage stamps are off. */
   readonly recorder: Recorder | undefined;
+  /** The same for events on their way to watchers. */
+  readonly watch: WatchTimes | undefined;
   private fadeAt = 0;
   private lines = 0;
   private secondEnds = 0;
@@ -38,21 +41,33 @@ export class Attribution {
     const { stageStamps, slowRequestMs } = config.telemetry;
     if (!stageStamps) return;
     const slowMicros = slowRequestMs > 0 ? slowRequestMs * 1000 : Number.POSITIVE_INFINITY;
-    this.recorder = new Recorder({
+    const common = {
       slowMicros,
-      clock: hostMicros,
-      wallClock: Date.now,
       origin,
       memberName: () => config.name,
-      nameOf: (id) => view.members.get(id)?.name || id.toString(16),
+      nameOf: (id: bigint) => view.members.get(id)?.name || id.toString(16),
       isTracing: tracing.enabled,
+      slowest: this.slowest,
+    };
+    this.watch = new WatchTimes({
+      ...common,
+      now: moment,
+      onSlow: (breakdown) => {
+        const traceId = spans?.exportDelivery(breakdown) ?? '';
+        if (this.mayLog()) logSlowRequest(logger, { ...breakdown, traceId });
+        return traceId;
+      },
+    });
+    this.recorder = new Recorder({
+      ...common,
+      clock: hostMicros,
+      wallClock: Date.now,
       onNotable: (breakdown, request) => {
         const came = breakdown.at - breakdown.totalMicros / 1000;
         const traceId = spans?.export(breakdown, request, came) ?? breakdown.traceId;
         if (breakdown.totalMicros > slowMicros && this.mayLog()) logSlowRequest(logger, { ...breakdown, traceId });
         return traceId;
       },
-      slowest: this.slowest,
       hot: this.hot,
     });
   }
@@ -66,6 +81,7 @@ export class Attribution {
   /** What has been answered is accounted for: before anybody looks. */
   settle(): void {
     this.recorder?.settle();
+    this.watch?.settle();
   }
 
   /** Called by the coarse timer; milliseconds. */
@@ -78,6 +94,7 @@ export class Attribution {
       this.secondEnds = now + 1000;
     }
     this.slowest.sweep(now);
+    this.watch?.sweep();
     if (now < this.fadeAt) return;
     this.fadeAt = now + FADE_MS;
     this.hot.fade();
@@ -102,6 +119,7 @@ function logSlowRequest(logger: Logger, breakdown: Breakdown): void {
       'request-bytes': breakdown.requestBytes,
       'response-bytes': breakdown.responseBytes,
       ...(breakdown.rangeKeys < 0 ? {} : { 'range-keys': breakdown.rangeKeys }),
+      ...breakdown.delivered,
       ...(breakdown.detail === undefined ? {} : { detail: breakdown.detail }),
       ...(breakdown.error === '' ? {} : { error: breakdown.error }),
     },

@@ -48,6 +48,8 @@ export interface Breakdown {
   readonly member: string;
   /** The stage that took most, the process, and why, in words. */
   readonly cause: Cause;
+  /** Of events on their way to watchers: what a message of the hub's brought. */
+  readonly delivered?: { readonly watchers: number; readonly events: number; readonly revision: number };
 }
 
 export interface Cause {
@@ -65,13 +67,17 @@ export function placeOf(stage: StageName, member: string, detail: WriteDetail | 
   return `${process}@${member}`;
 }
 
-/** `p99OfFsync`: microseconds, of a member's disk; 0: not known. */
+/**
+ * `p99OfFsync`: microseconds, of a member's disk; 0: not known. `compactionMicros`: what storage spent on compaction while the
+ * request waited for it.
+ */
 export function causeOf(
   stages: readonly StageTime[],
   unattributedMicros: number,
   member: string,
   detail: WriteDetail | undefined,
   p99OfFsync: (member: string) => number,
+  compactionMicros = 0,
 ): Cause {
   let longest: StageTime | undefined;
   for (const stage of stages) if (longest === undefined || stage.micros > longest.micros) longest = stage;
@@ -105,7 +111,30 @@ export function causeOf(
     const reason = `${waited} to hear of the commit from the leader ${detail.leader}, or for the own disk: the link there and back took ${ms(detail.forwardNet)} ms`;
     return { ...longest, process: `link ${detail.leader}-${member}`, reason };
   }
+  if (WAITS_FOR_STORAGE.has(stage) && compactionMicros * 2 >= micros) {
+    return { ...longest, reason: compacting(waited, longest.process, compactionMicros) };
+  }
   return { ...longest, reason: REASONS[stage](waited, longest.process) };
+}
+
+const WAITS_FOR_STORAGE: ReadonlySet<StageName> = new Set(['apply', 'lmdb', 'wait-applied', 'read', 'publish']);
+
+function compacting(waited: string, process: string, micros: number): string {
+  return `${waited} for ${process}: it was busy with a compaction for ${ms(micros)} ms of it`;
+}
+
+/** `client`: whose stream was full, if that is what the event waited for. */
+export function causeOfDelivery(
+  stages: readonly StageTime[],
+  compactionMicros: number,
+  client: string | undefined,
+): Cause {
+  const longest = stages.reduce((most, one) => (one.micros > most.micros ? one : most));
+  if (client === undefined || longest.stage !== 'send') {
+    return causeOf(stages, 0, '', undefined, () => 0, compactionMicros);
+  }
+  const reason = `waited ${ms(longest.micros)} ms for the client at ${client}, which reads slowly: its stream was full`;
+  return { ...longest, process: `client ${client}`, reason };
 }
 
 function replicateCause(longest: StageTime, detail: WriteDetail, disk: (of: string) => string, waited: string): Cause {
@@ -137,10 +166,11 @@ const REASONS: Readonly<Record<StageName, (waited: string, process: string) => s
   'wait-applied': (waited, process) =>
     `${waited} for ${process} to take the read up: it was busy, or behind what is committed`,
   read: (waited, process) => `${waited} for ${process} to read what was asked for`,
-  publish: (waited, process) => `${waited} from the apply in ${process} until the watch hub had the event`,
-  match: (waited, process) => `${waited} in ${process} for watchers to be found`,
+  publish: (waited, process) => `${waited} for ${process} to apply the entry and to send its event on: it was busy`,
+  match: (waited, process) =>
+    `${waited} for ${process} to take the event up and find its watchers: its event loop was busy`,
   send: (waited, process) =>
-    `${waited} in ${process} until the event was sent: it was busy, or the watcher reads slowly`,
+    `${waited} in ${process} until the event was on its way to the watchers: its event loop was busy`,
 };
 
 function ms(micros: number): string {

@@ -16,22 +16,23 @@ export class OpStats {
   /** `op`: the label of metrics. */
   constructor(readonly op: string) {}
 
-  observe(stage: number, micros: number): void {
+  /** `times` that took `micros` each. */
+  observe(stage: number, micros: number, times = 1): void {
     let histogram = this.stages[stage];
     if (histogram === undefined) {
       histogram = new DurationHistogram();
       this.stages[stage] = histogram;
     }
-    histogram.observe(micros);
+    histogram.observe(micros, times);
   }
 
-  observeTotal(micros: number, unattributed: number): void {
-    this.total.observe(micros);
+  observeTotal(micros: number, unattributed: number, times = 1): void {
+    this.total.observe(micros, times);
     const share = micros > 0 ? unattributed / micros : 0;
-    this.shareSum += share;
+    this.shareSum += share * times;
     let at = 0;
     while (at < SHARE_BOUNDS.length - 1 && share > (SHARE_BOUNDS[at] as number)) at++;
-    this.shares[at] = (this.shares[at] as number) + 1;
+    this.shares[at] = (this.shares[at] as number) + times;
   }
 
   exemplar(micros: number, traceId: string, at: number): void {

@@ -1,4 +1,13 @@
-import { clockShift, DurationHistogram, Stage, STAGE_COUNT, type StageName, STAGES } from '../../../libs/attribution';
+import {
+  type BusyPeriod,
+  busyWithin,
+  clockShift,
+  DurationHistogram,
+  Stage,
+  STAGE_COUNT,
+  type StageName,
+  STAGES,
+} from '../../../libs/attribution';
 import type { RpcError } from '../../../libs/errors';
 import type { Metadata } from '../../../libs/rpc';
 import { decodeTrace, toHostMicros } from '../../../libs/telemetry';
@@ -63,6 +72,16 @@ export interface ReadMoments {
   readonly workMicros: number;
   /** When storage sent the reply; 0: it does not tell. */
   readonly repliedAt: number;
+  /** What kept storage from answering lately. */
+  readonly compaction?: BusyPeriod | undefined;
+}
+
+/** What the answer of a request said beside its stages. */
+interface Known {
+  readonly compaction: number;
+  /** Of a write. */
+  readonly segment?: Segment;
+  readonly index?: number;
 }
 
 /** A hexad.ResultBatch whose stamps are read when they are needed. */
@@ -202,7 +221,8 @@ export class Recorder {
     values[Stage.WaitApplied] = Math.max(0, replied - asked - work);
     values[Stage.Read] = work;
     values[Stage.Respond] = now - replied;
-    return this.finish(request, READ, now, undefined, response, undefined);
+    const compaction = busyWithin(moments.compaction, asked, replied);
+    return this.finish(request, READ, now, undefined, response, { compaction });
   }
 
   /** A request has ended that no pipeline answered: refused, failed or cut off, or made of several steps. */
@@ -258,7 +278,8 @@ export class Recorder {
     values[Stage.Apply] = positive(applied - delivered - waited);
     values[Stage.Lmdb] = waited;
     values[Stage.Respond] = positive(now - applied);
-    return this.finish(request, WRITE, now, undefined, response, { segment, index });
+    const compaction = busyWithin(stamps.compaction, timing.delivered, stamps.appliedAt);
+    return this.finish(request, WRITE, now, undefined, response, { segment, index, compaction });
   }
 
   /** Fills in the stages up to the moment when the request left this process; returns that moment. */
@@ -291,7 +312,7 @@ export class Recorder {
     now: number,
     error: RpcError | undefined,
     response: Uint8Array | undefined,
-    entry: { readonly segment: Segment; readonly index: number } | undefined,
+    known: Known | undefined,
   ): Metadata | undefined {
     const { values, options } = this;
     const { ops } = request.stats;
@@ -313,7 +334,7 @@ export class Recorder {
     }
     const isNotable = this.isNotable(total, error);
     if (isNotable || request.wantsTiming || total > options.slowest.floorMicros || request.trace.length > 0) {
-      let made = this.breakdown(request, stages, now, unattributed, error, response, entry);
+      let made = this.breakdown(request, stages, now, unattributed, error, response, known);
       if (isNotable || request.trace.length > 0) {
         const traceId = options.onNotable(made, request);
         if (traceId !== made.traceId) made = { ...made, traceId };
@@ -351,12 +372,12 @@ export class Recorder {
     unattributed: number,
     error: RpcError | undefined,
     response: Uint8Array | undefined,
-    entry: { readonly segment: Segment; readonly index: number } | undefined,
+    known: Known | undefined,
   ): Breakdown {
     const { options, values } = this;
     this.lastId++;
     const member = options.memberName();
-    const detail = entry === undefined ? undefined : this.detailOf(entry.segment, entry.index);
+    const detail = known?.segment === undefined ? undefined : this.detailOf(known.segment, known.index ?? 0);
     const times: StageTime[] = stages.map((stage) => {
       const name = STAGES[stage] as StageName;
       return { stage: name, micros: Math.round(values[stage] as number), process: placeOf(name, member, detail) };
@@ -376,7 +397,7 @@ export class Recorder {
       responseBytes: response?.length ?? 0,
       rangeKeys: request.stats.ops.op === 'range' && response !== undefined ? rangeKeysOf(response) : -1,
       member,
-      cause: causeOf(times, unattributed, member, detail, (of) => this.p99OfFsync(of)),
+      cause: causeOf(times, unattributed, member, detail, (of) => this.p99OfFsync(of), known?.compaction),
     };
   }
 

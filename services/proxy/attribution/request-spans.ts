@@ -28,6 +28,46 @@ export class RequestSpans {
       const failed = error === '' ? {} : { error };
       spans.push({ ...base, attributes, process: 'proxy', member, isServer: true, ...failed });
     }
+    this.addStages(spans, breakdown, traceId, rootId, startedAt);
+    this.tracing.emit(spans);
+    return traceId;
+  }
+
+  /** The same of events that came to watchers late: a trace of their own. Returns its id. */
+  exportDelivery(breakdown: Breakdown): string {
+    const traceId = randomBytes(16).toString('hex');
+    const rootId = spanId();
+    const { member, at, totalMicros, cause, delivered } = breakdown;
+    const startMs = at - totalMicros / 1000;
+    const attributes = {
+      'hexad.request.id': breakdown.id,
+      'hexad.op': breakdown.op,
+      'hexad.cause.stage': cause.stage,
+      'hexad.cause.process': cause.process,
+      'hexad.cause.reason': cause.reason,
+      ...(delivered === undefined
+        ? { 'network.peer.address': breakdown.remote }
+        : {
+            'hexad.watch.watchers': delivered.watchers,
+            'hexad.watch.events': delivered.events,
+            'hexad.revision': delivered.revision,
+          }),
+    };
+    const base = { name: 'watch.delivery', traceId, spanId: rootId, parentSpanId: '', startMs, endMs: at };
+    const spans: FinishedSpan[] = [{ ...base, attributes, process: 'proxy', member, isServer: true }];
+    this.addStages(spans, breakdown, traceId, rootId, startMs);
+    this.tracing.emit(spans);
+    return traceId;
+  }
+
+  private addStages(
+    spans: FinishedSpan[],
+    breakdown: Breakdown,
+    traceId: string,
+    rootId: string,
+    startedAt: number,
+  ): void {
+    const { member } = breakdown;
     let at = startedAt;
     for (const { stage, micros, process } of breakdown.stages) {
       const endMs = at + micros / 1000;
@@ -37,8 +77,6 @@ export class RequestSpans {
       spans.push({ ...base, attributes: { 'hexad.stage': stage, ...detail }, process: name, member: where });
       at = endMs;
     }
-    this.tracing.emit(spans);
-    return traceId;
   }
 }
 

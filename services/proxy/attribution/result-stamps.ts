@@ -1,5 +1,6 @@
-import { decodeEntryTimings, type EntryTiming } from '../../../libs/attribution';
+import { type BusyPeriod, decodeEntryTimings, type EntryTiming } from '../../../libs/attribution';
 import { Reader } from '../../../libs/wire';
+import { decodeBusyPeriod } from '../../../proto/gen/hexad';
 
 /** Entries that came to storage together, as its results tell of them. */
 export interface Segment {
@@ -12,6 +13,8 @@ export interface ResultBatchStamps {
   readonly segments: readonly Segment[];
   readonly storeWait: number;
   readonly appliedAt: number;
+  /** The last compaction, if it was lately. */
+  readonly compaction: BusyPeriod | undefined;
 }
 
 /** Reads only the stamps, which stand behind the results; undefined: there are none. @throws WireError */
@@ -20,14 +23,16 @@ export function readResultStamps(bytes: Uint8Array): ResultBatchStamps | undefin
   const segments: Segment[] = [];
   let storeWait = 0;
   let appliedAt = 0;
+  let compaction: BusyPeriod | undefined;
   while (reader.pos < reader.end) {
     const tag = reader.tag();
     if (tag === 0x22) readDelivery(reader, segments);
     else if (tag === 0x30) storeWait = reader.uint32();
     else if (tag === 0x38) appliedAt = reader.uint64Number();
+    else if (tag === 0x42) compaction = decodeBusyPeriod(reader.bytes());
     else reader.skip(tag);
   }
-  return appliedAt === 0 ? undefined : { segments, storeWait, appliedAt };
+  return appliedAt === 0 ? undefined : { segments, storeWait, appliedAt, compaction };
 }
 
 function readDelivery(reader: Reader, segments: Segment[]): void {

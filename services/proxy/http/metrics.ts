@@ -1,5 +1,6 @@
 import { GRPC_CODE_NAMES } from '../../../libs/errors';
 import { counter, gauge, histogram, type MetricFamily, ProcessMetrics } from '../../../libs/telemetry';
+import type { OpStats } from '../attribution/op-stats';
 import type { MemberView } from '../member-view';
 import type { MethodStats } from '../method-stats';
 import type { ReadPipeline } from '../reads';
@@ -25,6 +26,8 @@ export interface MetricSources {
   readonly version: string;
   readonly quotaBytes: number;
   readonly siblings: SiblingInspector;
+  /** Undefined: no stage stamps. */
+  readonly watchOps?: OpStats | undefined;
   readonly traffic: () => { readonly receivedBytes: number; readonly sentBytes: number };
 }
 
@@ -32,7 +35,7 @@ type Kind = 'counter' | 'gauge';
 export type Labels = Readonly<Record<string, string>>;
 export type Sample = readonly [labels: Labels, value: number];
 
-/** Everything that the member tells of itself: this process's numbers and, asked for now, those of its siblings. */
+/** Everything that the member tells of itself: this process's numbers and, asked for now, those of its siblings and of its hubs. */
 export class Metrics {
   private readonly process = new ProcessMetrics('proxy');
 
@@ -44,15 +47,19 @@ export class Metrics {
   }
 
   async families(): Promise<MetricFamily[]> {
-    const siblings = await this.sources.siblings.metrics();
-    const answered = [...siblings].map(
-      ([name, families]): Sample => [{ process: name }, families === undefined ? 0 : 1],
-    );
+    const { siblings: inspector } = this.sources;
+    const [siblings, hubs] = await Promise.all([inspector.metrics(), inspector.hubMetrics()]);
+    const up = (families: readonly MetricFamily[] | undefined): number => (families === undefined ? 0 : 1);
+    const answered = [
+      ...[...siblings].map(([process, families]): Sample => [{ process }, up(families)]),
+      ...hubs.map(({ hub, families }): Sample => [{ process: 'watch', hub }, up(families)]),
+    ];
     const all = [...this.process.families(), ...[...siblings.values()].flatMap((families) => families ?? [])];
     return [
       ...this.own(),
       gauge('hexad_process_up', 'Whether a process of the member answered.', [[{ process: 'proxy' }, 1], ...answered]),
       ...all,
+      ...hubs.flatMap(({ families }) => families ?? []),
       ...memberTotals(all),
     ];
   }
@@ -63,7 +70,11 @@ export class Metrics {
     const page = new Page();
     serverMetrics(page, this.sources);
     grpcMetrics(page, this.sources.router.stats);
-    return [...page.families, ...stageMetrics(this.sources.router.stats), ...placeholderFamilies()];
+    return [
+      ...page.families,
+      ...stageMetrics(this.sources.router.stats, this.sources.watchOps),
+      ...placeholderFamilies(),
+    ];
   }
 }
 

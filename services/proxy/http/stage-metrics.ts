@@ -6,21 +6,24 @@ import type { MethodStats } from '../method-stats';
 const BOUNDS_SECONDS = BOUNDS_MICROS.map((bound) => bound / 1e6);
 
 /** Durations of requests by method and stage. A method that was never called has no series: labels are bounded all the same. */
-export function stageMetrics(stats: readonly MethodStats[]): MetricFamily[] {
+/** `watch`: of events on their way to watchers. */
+export function stageMetrics(stats: readonly MethodStats[], watch?: OpStats): MetricFamily[] {
   const called = stats.filter(({ ops }) => ops.total.count > 0);
-  const stages = called.flatMap(({ ops }) => stagesOf(ops));
+  const all = called.map(({ ops }) => ops);
+  if (watch !== undefined && watch.total.count > 0) all.push(watch);
+  const stages = all.flatMap(stagesOf);
   const range = stats.find(({ ops }) => ops.op === 'range')?.ops;
   return [
     histogram('hexad_stage_duration_seconds', 'Where the time of requests went, by stage.', stages),
     histogram(
       'hexad_request_duration_seconds',
       'Durations of requests.',
-      called.map(({ ops }) => totalOf(ops, { op: ops.op })),
+      all.map((ops) => totalOf(ops, { op: ops.op })),
     ),
     histogram(
       'hexad_unattributed_time_ratio',
       'Share of the time of a request that its stages do not account for.',
-      called.map(({ ops }) => sharesOf(ops)),
+      all.map(sharesOf),
     ),
     histogram(
       'etcd_server_request_duration_seconds',

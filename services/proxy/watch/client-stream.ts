@@ -7,6 +7,7 @@ import {
   type WatchCreateRequest,
   type WatchRequest,
 } from '../../../proto/gen/etcdserverpb';
+import type { Blocked, DeliveryStamps, WatchTimes } from '../attribution/watch-times';
 import type { StreamRequest } from '../requests';
 import { Limits } from '../limits';
 import type { Headers } from '../headers';
@@ -30,6 +31,8 @@ export interface ClientStreamOptions {
   readonly mayRead: MayRead;
   /** Undefined: a watch that may begin may go on. */
   readonly rights: WatchRights | undefined;
+  /** Undefined: no stage stamps. */
+  readonly times: Pick<WatchTimes, 'blockedNow' | 'ended'> | undefined;
 }
 
 /**
@@ -53,6 +56,8 @@ export class ClientStream implements SessionOwner {
   /** Requests behind one whose permission is being checked. */
   private waiting: WatchRequest[] = [];
   private checking = false;
+  /** The client does not read what it has. */
+  private blocked: Blocked | undefined;
 
   constructor(
     private readonly stream: StreamRequest,
@@ -60,7 +65,7 @@ export class ClientStream implements SessionOwner {
   ) {
     this.session = options.hub.openSession(this);
     stream.onMessage((message) => this.onMessage(message));
-    stream.call.onDrain(() => this.session.resume());
+    stream.call.onDrain(() => this.drained());
     stream.onClose(() => this.closed());
     stream.call.sendHeaders();
   }
@@ -76,10 +81,11 @@ export class ClientStream implements SessionOwner {
 
   onEvents(watcher: HubWatcher, delivery: Delivery): void {
     if (!watcher.fragment) {
-      this.send(delivery.message(watcher.clientId));
+      this.send(delivery.message(watcher.clientId), delivery.stamps);
       return;
     }
-    for (const piece of delivery.fragments(watcher.clientId, this.options.fragmentBytes)) this.send(piece);
+    const { fragmentBytes } = this.options;
+    for (const piece of delivery.fragments(watcher.clientId, fragmentBytes)) this.send(piece, delivery.stamps);
   }
 
   onProgress(watcher: HubWatcher | undefined, delivery: Delivery): void {
@@ -92,7 +98,19 @@ export class ClientStream implements SessionOwner {
     this.send(encodeWatchResponse({ header, watchId: watcher.clientId, canceled: true }));
   }
 
+  private drained(): void {
+    this.unblocked();
+    this.session.resume();
+  }
+
+  private unblocked(): void {
+    if (this.blocked === undefined) return;
+    this.options.times?.ended(this.blocked);
+    this.blocked = undefined;
+  }
+
   private closed(): void {
+    this.unblocked();
     for (const range of this.watched.values()) this.options.rights?.remove(range);
     this.watched.clear();
     this.options.hub.closeSession(this.session);
@@ -200,9 +218,15 @@ export class ClientStream implements SessionOwner {
     this.send(encodeWatchResponse({ header, watchId: INVALID_WATCH_ID, created: true, canceled: true, cancelReason }));
   }
 
-  private send(message: Uint8Array): void {
+  private send(message: Uint8Array, stamps?: DeliveryStamps): void {
     beforeSend.reach();
-    if (!this.stream.send(message)) this.session.pause();
+    if (this.stream.send(message)) return;
+    this.session.pause();
+    if (!this.stream.closed) this.blocked ??= this.options.times?.blockedNow(this.remote, stamps);
+  }
+
+  private get remote(): string {
+    return this.stream.call.connection.remoteAddress;
   }
 }
 

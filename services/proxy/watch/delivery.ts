@@ -1,6 +1,7 @@
 import { acquireWriter } from '../../../libs/wire';
 import { type ResponseHeaderInput, type WatchResponseInput, writeWatchResponse } from '../../../proto/gen/etcdserverpb';
 import type { HubDelivery } from '../../../proto/gen/hexad';
+import type { DeliveryStamps } from '../attribution/watch-times';
 
 /**
  * A WatchResponse whose `events` fields (number 11, the last) are already encoded, one whole event each. `from` and `to`
@@ -47,6 +48,8 @@ export class Delivery {
   constructor(
     readonly content: HubDelivery,
     private readonly ids: { readonly clusterId: bigint; readonly memberId: bigint },
+    /** Of the live events in the message that it came with. */
+    readonly stamps?: DeliveryStamps,
   ) {}
 
   /** The answer as one WatchResponse for the client's watch `watchId`. */

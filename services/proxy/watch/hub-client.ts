@@ -1,3 +1,4 @@
+import type { Delivered, DeliveryStamps, WatchTimes } from '../attribution/watch-times';
 import type { Delivery } from './delivery';
 import { HubPeer, type HubPeerOwner } from './hub-peer';
 import { HubSession, type Registration, type SessionOwner } from './hub-session';
@@ -7,6 +8,8 @@ export interface HubClientOptions {
   readonly afterArrivals: (callback: () => void) => void;
   /** The newest revision that clients of this process may have seen. */
   readonly knownRevision?: () => number;
+  /** Undefined: no stage stamps. */
+  readonly times?: Pick<WatchTimes, 'delivered'> | undefined;
 }
 
 /** All watch sessions of this process, and the hubs that serve them. Each watcher is on the hub that its range belongs to. */
@@ -74,6 +77,10 @@ export class HubClient implements HubPeerOwner {
    */
   probeProgress(currentRevision: number): void {
     for (const session of this.sessions.values()) if (session.isBehind(currentRevision)) session.probeProgress();
+  }
+
+  delivered(stamps: DeliveryStamps, delivered: Delivered): void {
+    this.options.times?.delivered(stamps, delivered);
   }
 
   afterArrivals(callback: () => void): void {

@@ -1,15 +1,19 @@
 import {
   decodeHubReplyBatch,
   encodeHubRequestBatch,
+  type HubDelivery,
   type HubRequestInput,
   type HubStatus,
 } from '../../../proto/gen/hexad';
+import type { Delivered, DeliveryStamps } from '../attribution/watch-times';
 import { Delivery } from './delivery';
 import { hashOf, type Place } from './placement';
 import type { Registration } from './hub-session';
 import { TargetSets } from './target-sets';
 
 export interface HubPeerOwner {
+  /** A message with live events has been passed on. */
+  delivered(stamps: DeliveryStamps, delivered: Delivered): void;
   afterArrivals(callback: () => void): void;
   find(session: number, hubId: number, peer: HubPeer): Registration | undefined;
   wholeSession(session: number, peer: HubPeer, delivery: Delivery): void;
@@ -68,17 +72,36 @@ export class HubPeer implements Place {
 
   /** A HubReplyBatch. */
   onMessage(bytes: Uint8Array): void {
-    const { deliveries, clusterId, memberId, status } = decodeHubReplyBatch(bytes);
+    const { deliveries, clusterId, memberId, status, timing } = decodeHubReplyBatch(bytes);
     if (status !== undefined) this.status = status;
+    const stamps = timing === undefined ? undefined : { timing, hub: this.shownName, memberId };
+    let watchers = 0;
+    let events = 0;
+    let revision = 0;
     for (const content of deliveries) {
-      const delivery = new Delivery(content, { clusterId, memberId });
-      for (const { session, watchId } of content.targets) this.deliver(session, watchId, delivery);
-      this.eventsSent += content.targets.length * content.events.length;
-      if (content.targetSet.length === 0) continue;
-      const registrations = this.targetSets.registrations(content.targetSet);
-      for (const registration of registrations) registration.deliver(delivery);
-      this.eventsSent += registrations.length * content.events.length;
+      const delivery = new Delivery(content, { clusterId, memberId }, stamps);
+      const reached = this.pass(content, delivery);
+      if (content.events.length === 0) continue;
+      watchers += reached;
+      events += reached * content.events.length;
+      revision = content.revision;
     }
+    this.eventsSent += events;
+    if (stamps !== undefined) this.owner.delivered(stamps, { watchers, events, revision });
+  }
+
+  /** What it is called where its work is told of: the member it is part of, else its address. */
+  private get shownName(): string {
+    return this.status?.name || this.name;
+  }
+
+  /** Returns for how many watchers it was. */
+  private pass(content: HubDelivery, delivery: Delivery): number {
+    for (const { session, watchId } of content.targets) this.deliver(session, watchId, delivery);
+    if (content.targetSet.length === 0) return content.targets.length;
+    const registrations = this.targetSets.registrations(content.targetSet);
+    for (const registration of registrations) registration.deliver(delivery);
+    return content.targets.length + registrations.length;
   }
 
   private deliver(session: number, hubId: number, delivery: Delivery): void {

@@ -1,6 +1,7 @@
 import { Errors } from '../../../libs/errors';
 import { WATCH_PATHS } from '../../../proto/gen/etcdserverpb';
 import { PermissionKind } from '../../../proto/gen/hexad';
+import type { WatchTimes } from '../attribution/watch-times';
 import { isRefused } from '../auth/authenticator';
 import type { Headers } from '../headers';
 import { Limits } from '../limits';
@@ -17,10 +18,12 @@ export interface WatchOptions {
   readonly permissions: Permissions;
   readonly fragmentBytes: number;
   readonly rights: WatchRights | undefined;
+  /** Undefined: no stage stamps. */
+  readonly times: WatchTimes | undefined;
 }
 
 /** etcdserverpb.Watch. */
-export function watchRoutes({ hub, headers, router, permissions, fragmentBytes, rights }: WatchOptions): Routes {
+export function watchRoutes({ hub, headers, router, permissions, fragmentBytes, rights, times }: WatchOptions): Routes {
   const mayRead: MayRead = (request, key, rangeEnd, callback) => {
     const { metadata, connection } = request.call;
     router.identify(metadata, connection, (identity) => {
@@ -37,7 +40,7 @@ export function watchRoutes({ hub, headers, router, permissions, fragmentBytes, 
         type: 'bidi_stream',
         handle: (request) => {
           if (hub.sessionCount >= Limits.watchSessionsMax) request.end(Errors.TooManyRequests);
-          else new ClientStream(request, { hub, headers, fragmentBytes, mayRead, rights });
+          else new ClientStream(request, { hub, headers, fragmentBytes, mayRead, rights, times });
         },
       },
     },

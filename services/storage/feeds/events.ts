@@ -4,6 +4,7 @@ import type { StreamCall } from '../../../libs/rpc';
 import { decodeEventsRequest, encodeEventBatch } from '../../../proto/gen/hexad';
 import type { Gate } from '../gate';
 import { limits } from '../limits';
+import type { EventStamps } from '../event-stamps';
 import type { Identity } from '../state/ids';
 import { RevisionBuffer } from './revision-buffer';
 import { onRequests, Subscription } from './subscription';
@@ -25,6 +26,8 @@ export interface EventsFeedOptions {
   readonly bus?: EventBus | undefined;
   /** Microseconds since the epoch. */
   readonly wallMicros?: (() => number) | undefined;
+  /** Undefined: no stage stamps. */
+  readonly stamps?: Pick<EventStamps, 'publish'> | undefined;
 }
 
 /** The bus beside the streams. */
@@ -56,12 +59,14 @@ export class EventsFeed {
   private readonly identity: Identity;
   private readonly gate: Gate;
   private readonly wallMicros: () => number;
+  private readonly stamps: Pick<EventStamps, 'publish'> | undefined;
 
-  constructor({ store, identity, gate, bus, wallMicros }: EventsFeedOptions) {
+  constructor({ store, identity, gate, bus, wallMicros, stamps }: EventsFeedOptions) {
     this.store = store;
     this.identity = identity;
     this.gate = gate;
     this.wallMicros = wallMicros ?? ((): number => 0);
+    this.stamps = stamps;
     this.streams = this.streamPublisher();
     this.bus = bus === undefined ? undefined : this.busPublisher(bus);
     this.timer = setInterval(() => this.tick(), limits.eventHeartbeatMs);
@@ -102,7 +107,8 @@ export class EventsFeed {
     if (this.pending.length === 0) return;
     const frame = batchFrame(this.store, this.identity, this.lastRevision);
     const { previousRevision, pendingSinceMicros: committedAtMicros } = this;
-    const message = this.pending.take(encodeEventBatch({ ...frame, previousRevision, committedAtMicros }));
+    const stamps = this.stamps?.publish();
+    const message = this.pending.take(encodeEventBatch({ ...frame, previousRevision, committedAtMicros, ...stamps }));
     this.sentSinceTick = true;
     if (this.streams.isWanted) this.streams.publish(message);
     if (this.bus?.isWanted === true) this.bus.publish(message);

@@ -1,3 +1,4 @@
+import type { BusyPeriod } from '../../../libs/attribution';
 import { Errors } from '../../../libs/errors';
 import { CorruptionError, type Store } from '../../../libs/mvcc';
 import { type BatchCall, type BatchPeer, batchHandler, type StreamHandler } from '../../../libs/rpc';
@@ -26,6 +27,8 @@ interface WaitingRead {
 export interface ReadServerOptions {
   /** Microseconds of the host's clock; undefined: no stage stamps. */
   readonly clock?: (() => number) | undefined;
+  /** What kept storage from answering lately. */
+  readonly busy?: (now: number) => BusyPeriod | undefined;
   readonly counts?: Pick<StorageCounts, 'ranges'>;
 }
 
@@ -42,14 +45,14 @@ export class ReadServer {
     private readonly gate: Gate,
     private readonly methods: ReadonlyMap<number, ReadMethod>,
     private readonly soundness: Soundness,
-    { clock, counts }: ReadServerOptions = {},
+    { clock, busy, counts }: ReadServerOptions = {},
   ) {
     this.counts = counts ?? { ranges: 0 };
     this.handler = batchHandler(
       (calls, peer) => {
         for (const call of calls) this.accept(call, peer);
       },
-      { maxBufferedBytes: limits.readerBufferedBytesMax, clock },
+      { maxBufferedBytes: limits.readerBufferedBytesMax, clock, busy },
     );
     gate.whenOpen(() => this.afterApply());
   }
