@@ -178,6 +178,22 @@ function serverMetrics(
   page.one('etcd_server_quota_backend_bytes', 'gauge', 'Quota of the store in bytes.', quotaBytes);
   page.one('etcd_server_health_success', 'counter', 'The number of successful health checks.', health.success);
   page.one('etcd_server_health_failures', 'counter', 'The number of failed health checks.', health.failures);
+  const checks = [...health.checks.values()];
+  page.many(
+    'etcd_server_healthcheck',
+    'gauge',
+    'The result of each kind of healthcheck.',
+    checks.map(({ type, name, isHealthy }): Sample => [{ type, name }, flag(isHealthy)]),
+  );
+  page.many(
+    'etcd_server_healthchecks_total',
+    'counter',
+    'The total number of each kind of healthcheck.',
+    checks.flatMap(({ type, name, success, error }): Sample[] => [
+      [{ type, name, status: 'success' }, success],
+      [{ type, name, status: 'error' }, error],
+    ]),
+  );
   page.many('etcd_server_version', 'gauge', 'The version of the server, as a label.', [
     [{ server_version: version }, 1],
   ]);
