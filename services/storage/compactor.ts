@@ -1,6 +1,7 @@
 import { failpoint } from '../../libs/failpoints';
 import type { Store } from '../../libs/mvcc';
 import { limits } from './limits';
+import { MaintenanceCounts } from './maintenance-counts';
 
 const beforeBatch = failpoint('compactBeforeCommitBatch');
 const afterBatch = failpoint('compactAfterCommitBatch');
@@ -12,16 +13,19 @@ export class Compactor {
   private holders = 0;
   private parked = false;
   private waiting: (() => void)[] = [];
+  private began = 0;
 
   constructor(
     private readonly store: Store,
     private readonly fatal: (error: unknown) => never,
+    private readonly counts = new MaintenanceCounts(),
   ) {}
 
   /** Also at start-up: a compaction that was logged before a crash goes on. */
   start(): void {
     if (this.running || this.closed) return;
     this.running = true;
+    this.began = performance.now();
     setImmediate(() => this.step());
   }
 
@@ -60,7 +64,12 @@ export class Compactor {
       return;
     }
     beforeBatch.reach();
-    const isDone = this.store.compactSlice(limits.compactionSliceRows);
+    const { store, counts } = this;
+    const wasCompacting = store.isCompacting;
+    const sliceBegan = performance.now();
+    const isDone = store.compactSlice(limits.compactionSliceRows);
+    if (wasCompacting) counts.compactionPause.observe(performance.now() - sliceBegan);
+    counts.compactedVersions = store.compactedVersions;
     afterBatch.reach();
     if (!isDone) {
       // Until the commit that takes what was found so far, trying again would only spin.
@@ -69,6 +78,10 @@ export class Compactor {
       return;
     }
     this.running = false;
+    if (wasCompacting) {
+      counts.compactionTotal.observe(performance.now() - this.began);
+      counts.compactedAt = Math.floor(Date.now() / 1000);
+    }
     this.finish();
   }
 

@@ -7,9 +7,11 @@ import {
 import { Delivery } from './delivery';
 import { hashOf, type Place } from './placement';
 import type { Registration } from './hub-session';
+import type { SendLoop } from './send-loop';
 import { TargetSets } from './target-sets';
 
 export interface HubPeerOwner {
+  readonly sendLoop: SendLoop;
   afterArrivals(callback: () => void): void;
   find(session: number, hubId: number, peer: HubPeer): Registration | undefined;
   wholeSession(session: number, peer: HubPeer, delivery: Delivery): void;
@@ -70,6 +72,7 @@ export class HubPeer implements Place {
   onMessage(bytes: Uint8Array): void {
     const { deliveries, clusterId, memberId, status } = decodeHubReplyBatch(bytes);
     if (status !== undefined) this.status = status;
+    const [began, sentBefore] = [performance.now(), this.eventsSent];
     for (const content of deliveries) {
       const delivery = new Delivery(content, { clusterId, memberId });
       for (const { session, watchId } of content.targets) this.deliver(session, watchId, delivery);
@@ -79,6 +82,7 @@ export class HubPeer implements Place {
       for (const registration of registrations) registration.deliver(delivery);
       this.eventsSent += registrations.length * content.events.length;
     }
+    this.owner.sendLoop.observe(deliveries, this.eventsSent - sentBefore, performance.now() - began);
   }
 
   private deliver(session: number, hubId: number, delivery: Delivery): void {
