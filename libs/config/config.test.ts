@@ -221,6 +221,58 @@ describe('member configuration', () => {
   });
 });
 
+describe('logging flags', () => {
+  const rotate = (json: string, outputs = '/var/log/a') =>
+    config('--enable-log-rotation', `--log-outputs=${outputs}`, `--log-rotation-config-json=${json}`).log;
+
+  test('have etcd’s defaults', () => {
+    expect(config().log).toEqual({ level: 'info', format: 'json', outputs: ['default'], rotation: null });
+    expect(config('--log-outputs=').log.outputs).toEqual(['default']);
+    expect(config('--log-outputs=stderr,/a,stderr', '--log-level=panic', '--log-format=console').log).toEqual({
+      level: 'panic',
+      format: 'console',
+      outputs: ['stderr', '/a'],
+      rotation: null,
+    });
+  });
+
+  test('say when the one log file is rotated', () => {
+    const megabyte = 1024 * 1024;
+    const plain = { bytesMax: 100 * megabyte, daysMax: 0, backupsMax: 0, localTime: false, compress: false };
+    expect(config('--enable-log-rotation', '--log-outputs=stderr,a.log').log.rotation).toEqual(plain);
+    expect(
+      rotate('{"MaxSize":5,"maxage":7,"maxbackups":3,"localtime":true,"compress":true,"other":1}').rotation,
+    ).toEqual({
+      bytesMax: 5 * megabyte,
+      daysMax: 7,
+      backupsMax: 3,
+      localTime: true,
+      compress: true,
+    });
+    expect(config('--log-rotation-config-json={').log.rotation).toBeNull();
+  });
+
+  const oneFile = '--log-outputs requires a single file path when --log-rotate-config-json is defined';
+  test.each([
+    [() => config('--log-level=loud'), /invalid value "loud" for --log-level/],
+    [() => config('--log-format=xml'), /invalid value "xml" for --log-format/],
+    [() => config('--log-outputs=default,stdout'), 'multi logoutput for "default" is not supported yet'],
+    [() => config('--log-outputs=systemd/journal,a'), /^running with systemd\/journal but other/],
+    [() => rotate('{}', 'stderr'), oneFile],
+    [() => rotate('{}', 'systemd/journal'), oneFile],
+    [() => rotate('{}', 'a,b'), oneFile],
+    [() => rotate('{"maxsize"'), /^improperly formatted log rotation config: /],
+    [() => rotate('[]'), /^invalid log rotation config: \[\] is not a JSON object/],
+    [() => rotate('{"maxsize":"big"}'), /^invalid log rotation config: maxsize must be a whole number/],
+    [() => rotate('{"maxage":1.5}'), /^invalid log rotation config: maxage must be/],
+    [() => rotate('{"maxbackups":-1}'), /^invalid log rotation config: maxbackups must be/],
+    [() => rotate('{"compress":"yes"}'), /^invalid log rotation config: compress must be true or false/],
+  ])('%s is refused: %s', (start, message) => {
+    expect(start).toThrow(message);
+    expect(start).toThrow(ConfigError);
+  });
+});
+
 describe('ids', () => {
   test('are those that a real etcd derives', () => {
     const id = memberId(['http://localhost:2380'], 'etcd-cluster');

@@ -9,12 +9,15 @@ export {
   parseArguments,
   UsageError,
 } from './flag-values';
+export { type LogFlags, logConfigOf } from './log-config';
 export { memberConfig, type MemberConfig, processConfig } from './member-config';
 export { clusterId, formatId, memberId, parseInitialCluster } from './membership';
 export {
   type Attachable,
   type EventBusConfig,
   type InitialMember,
+  type LogConfig,
+  type LogRotation,
   PROCESS_NAMES,
   type ProcessConfig,
   type ProcessName,

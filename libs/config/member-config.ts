@@ -4,7 +4,8 @@ import { socketAddresses } from './addresses';
 import { FLAGS, GATES } from './flag-table';
 import { ConfigError, type FlagValues, parseBool } from './flag-values';
 import { clusterId, formatId, memberId, type NamedMember, parseInitialCluster } from './membership';
-import { PROCESS_NAMES, type ProcessConfig, type ProcessName, type TlsFiles } from './process-config';
+import { logConfigOf } from './log-config';
+import { type LogConfig, PROCESS_NAMES, type ProcessConfig, type ProcessName, type TlsFiles } from './process-config';
 import { eventBusOf, givenClusterId, tiersOf } from './tiers';
 import { advertiseUrl, listenUrl, splitUrls } from './urls';
 import { Values } from './values';
@@ -126,7 +127,7 @@ export function memberConfig(values: FlagValues): MemberConfig {
       stageStamps: v.bool('stage-stamps'),
       slowRequestMs: v.ms('slow-request-threshold'),
     },
-    log: { level: logLevel(v), format: oneOf(v, 'log-format', ['json', 'console']) },
+    log: logOf(v),
     warnings,
   };
 }
@@ -369,8 +370,14 @@ function bcryptCost(v: Values): number {
   return cost;
 }
 
-function logLevel(v: Values): string {
-  return oneOf(v, 'log-level', ['debug', 'info', 'warn', 'error', 'dpanic', 'panic', 'fatal']);
+function logOf(v: Values): LogConfig {
+  return logConfigOf({
+    level: v.text('log-level'),
+    format: v.text('log-format'),
+    outputs: v.text('log-outputs'),
+    rotate: v.text('enable-log-rotation'),
+    rotationJson: v.text('log-rotation-config-json'),
+  });
 }
 
 function oneOf<T extends string>(v: Values, name: string, allowed: readonly T[]): T {

@@ -45,6 +45,29 @@ export interface TelemetryConfig {
   readonly slowRequestMs: number;
 }
 
+/** Where log lines go and what they look like. */
+export interface LogConfig {
+  /** etcd's name of a level. */
+  readonly level: string;
+  readonly format: 'json' | 'console';
+  /** `default`, `stderr`, `stdout`, `systemd/journal` or paths of files. */
+  readonly outputs: readonly string[];
+  /** Null: files grow for ever. */
+  readonly rotation: LogRotation | null;
+}
+
+/** When the one log file is begun anew, and what becomes of those before it. */
+export interface LogRotation {
+  readonly bytesMax: number;
+  /** Older ones are removed; 0: none are. */
+  readonly daysMax: number;
+  /** 0: any number is kept. */
+  readonly backupsMax: number;
+  /** Whether the time in their names is local, else UTC. */
+  readonly localTime: boolean;
+  readonly compress: boolean;
+}
+
 /** The NATS servers that carry events, and how to log in to them. */
 export interface EventBusConfig {
   /** `nats://[user:password@]host:port`, `tls://…`. */
@@ -160,7 +183,7 @@ export interface ProcessConfig {
   readonly leaseCheckpoint: boolean;
   readonly unsafeNoFsync: boolean;
   readonly telemetry: TelemetryConfig;
-  readonly log: { readonly level: string; readonly format: 'json' | 'console' };
+  readonly log: LogConfig;
   /** What is set at the process's failpoints, by name; undefined, as in production: none can be. */
   readonly failpoints?: Readonly<Record<string, string>>;
 }

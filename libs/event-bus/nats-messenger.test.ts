@@ -71,6 +71,17 @@ withNats('a connection to NATS', () => {
     expect(heard).not.toContain('nobody');
   }, 60_000);
 
+  test('carries the trace of what caused a message in its header, and nothing where there is none', async () => {
+    const server = await serve();
+    const [from, to] = [connect(server), connect(server)];
+    const traces: string[] = [];
+    to.subscribe('x', (_, traceparent) => traces.push(traceparent));
+    const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+    await until('the subscription is known', () => from.publish('x', bytes('a')) && traces.length > 0);
+    expect(new Set(traces)).toEqual(new Set(['']));
+    await until('a trace has come', () => from.publish('x', bytes('b'), traceparent) && traces.includes(traceparent));
+  }, 60_000);
+
   test('waits for a server that is not there yet', async () => {
     const server = await serve();
     await server.kill();

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import type { Authenticator, ConnectionOptions, NatsConnection, Subscription } from 'nats';
-import type { Messenger } from './types';
+import type { Authenticator, ConnectionOptions, MsgHdrs, NatsConnection, Subscription } from 'nats';
+import type { Messenger, OnMessage } from './types';
 
 export interface NatsOptions {
   /** `nats://[user:password@]host:port`, `tls://…`. */
@@ -25,11 +25,15 @@ const PING_MS = 2_000;
 const PINGS_OUT_MAX = 2;
 /** What was published and not yet confirmed by the server; beyond it messages are dropped. */
 const UNCONFIRMED_BYTES_MAX = 32 * 1024 * 1024;
+/** W3C Trace Context, as in HTTP. */
+const TRACEPARENT = 'traceparent';
+/** The server counts headers too. */
+const HEADER_BYTES_MAX = 128;
 const CONFIRM_EVERY_BYTES = 1024 * 1024;
 
 interface Subscriber {
   readonly subject: string;
-  readonly onMessage: (message: Uint8Array) => void;
+  readonly onMessage: OnMessage;
   active: Subscription | undefined;
 }
 
@@ -47,6 +51,7 @@ export class NatsMessenger implements Messenger {
   /** Messages that were not sent since the process began. */
   dropped = 0;
   private readonly subscribers = new Set<Subscriber>();
+  private readonly nats: Nats;
 
   /** Throws when a file can't be read or makes no sense: the caller's configuration is wrong. */
   constructor(
@@ -54,28 +59,29 @@ export class NatsMessenger implements Messenger {
     private readonly log: MessengerLog,
   ) {
     // Loaded here, so that a process without NATS does not pay for it.
-    const nats = require('nats') as Nats;
-    const settings = connectionOptions(nats, options);
-    void this.keepUp(nats, settings);
+    this.nats = require('nats') as Nats;
+    const settings = connectionOptions(this.nats, options);
+    void this.keepUp(this.nats, settings);
   }
 
   get isConnected(): boolean {
     return this.up;
   }
 
-  publish(subject: string, message: Uint8Array): boolean {
+  publish(subject: string, message: Uint8Array, traceparent = ''): boolean {
     const { connection } = this;
-    const fits = message.length <= this.payloadBytesMax && this.unconfirmed < UNCONFIRMED_BYTES_MAX;
+    const fits = message.length + HEADER_BYTES_MAX <= this.payloadBytesMax && this.unconfirmed < UNCONFIRMED_BYTES_MAX;
     if (connection === undefined || !this.up || !fits) {
       this.dropped += 1;
       return false;
     }
-    connection.publish(subject, message);
+    if (traceparent === '') connection.publish(subject, message);
+    else connection.publish(subject, message, { headers: this.headersOf(traceparent) });
     this.count(connection, message.length);
     return true;
   }
 
-  subscribe(subject: string, onMessage: (message: Uint8Array) => void): () => void {
+  subscribe(subject: string, onMessage: OnMessage): () => void {
     const subscriber: Subscriber = { subject, onMessage, active: undefined };
     this.subscribers.add(subscriber);
     this.activate(subscriber);
@@ -90,6 +96,12 @@ export class NatsMessenger implements Messenger {
     this.up = false;
     clearTimeout(this.retry);
     await this.connection?.close();
+  }
+
+  private headersOf(traceparent: string): MsgHdrs {
+    const headers = this.nats.headers();
+    headers.set(TRACEPARENT, traceparent);
+    return headers;
   }
 
   private async keepUp(nats: Nats, settings: ConnectionOptions): Promise<void> {
@@ -142,7 +154,7 @@ export class NatsMessenger implements Messenger {
     if (this.connection === undefined || this.connection.isClosed() || subscriber.active !== undefined) return;
     subscriber.active = this.connection.subscribe(subscriber.subject, {
       callback: (error, message) => {
-        if (error === null) subscriber.onMessage(message.data);
+        if (error === null) subscriber.onMessage(message.data, message.headers?.get(TRACEPARENT) ?? '');
         else
           this.log.warn({ error: error.message, subject: subscriber.subject }, 'the event bus refuses a subscription');
       },

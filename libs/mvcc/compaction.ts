@@ -20,6 +20,7 @@ const DEAD_PER_COMMIT_MAX = 4000;
 export class Compaction {
   finished: number;
   cursor: Place | undefined;
+  compactedVersions = 0;
 
   constructor(
     private readonly versions: Versions,
@@ -77,9 +78,13 @@ export class Compaction {
   private examine(version: Version, target: number): void {
     const { dead, deadTombstones } = this.versions.active;
     const previous = version.links[0];
-    if (previous !== undefined) dead.push(previous);
+    if (previous !== undefined) {
+      dead.push(previous);
+      this.compactedVersions++;
+    }
     if (!version.isDelete || version.modRevision >= target) return;
     dead.push(placeOf(version));
+    this.compactedVersions++;
     deadTombstones.push(version);
   }
 }

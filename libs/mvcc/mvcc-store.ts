@@ -214,6 +214,10 @@ class MvccStore implements Store {
     return this.compaction.isStalled;
   }
 
+  get compactedVersions(): number {
+    return this.compaction.compactedVersions;
+  }
+
   compactSlice(rowsMax: number): boolean {
     if (!this.compaction.isRunning) return true;
     this.dirty = true;
@@ -351,6 +355,10 @@ class MvccStore implements Store {
       resolve();
       this.afterCommit();
     };
+  }
+
+  keyCount(rowsMax: number): number | undefined {
+    return this.versions.countIndex.count(undefined, undefined, rowsMax);
   }
 
   sizes(): StoreSizes {

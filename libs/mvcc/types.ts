@@ -328,6 +328,8 @@ export interface Store {
   compact(revision: number): Outcome<undefined>;
   /** Deletes some old versions, reading at most `rowsMax` rows; true when nothing is left to do. */
   compactSlice(rowsMax: number): boolean;
+  /** Versions that `compactSlice` has found dead since the store was opened. */
+  readonly compactedVersions: number;
 
   /** Versions of revisions from..to (inclusive) in order, stopping after about `bytesMax` bytes, at whole revisions. `from` must be ≥ compactRevision. */
   history(from: number, to: number, bytesMax: number): HistorySlice;
@@ -359,6 +361,8 @@ export interface Store {
   readonly isCompactionStalled: boolean;
   whenWritable(): Promise<void>;
   sizes(): StoreSizes;
+  /** Keys that exist now. Reads at most about `rowsMax` rows: undefined until several calls have counted all of them once. */
+  keyCount(rowsMax: number): number | undefined;
   /**
    * Reads about `bytesMax` bytes more of what is stored and checks them; true at the end of a time through everything.
    * @throws CorruptionError

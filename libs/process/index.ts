@@ -8,6 +8,7 @@ export {
   type ProcessContext,
   type RunningProcess,
 } from './run-process';
+export { type LogSink, openLogSink } from './logging';
 export { createLogger, isLogLevel, type Logger, setLogLevel } from './logger';
 export { readCertificate, readPem } from './certificate';
 export { useInternalTls } from './internal-tls';

@@ -1,5 +1,6 @@
 import { basename, dirname } from 'node:path';
 import pino from 'pino';
+import { type LogSink, textWithoutSecrets, withoutSecrets } from './logging';
 
 export type Logger = pino.Logger;
 
@@ -26,31 +27,22 @@ export function setLogLevel(logger: Logger, name: string): void {
 
 const FATAL = 60;
 
-/** What must never reach a log line, wherever it stands in the logged object. */
-const SECRETS = [
-  'password',
-  'token',
-  'authorization',
-  'hashedPassword',
-  '*.password',
-  '*.token',
-  '*.authorization',
-  '*.hashedPassword',
-];
-
-/** JSON lines on standard error with etcd's keys: `level` as text, `ts`, `caller`, `msg`. */
-export function createLogger(process_: string, level: string, member: string): Logger {
+/**
+ * JSON lines with etcd's keys (`level` as text, `ts`, `caller`, `msg`) and without secrets, on standard error or where `sink` says.
+ * A child of a supervisor has none: its lines leave through the supervisor.
+ */
+export function createLogger(process_: string, level: string, member: string, sink?: LogSink): Logger {
   return pino(
     {
       level: LEVELS[level] ?? 'info',
       base: { process: process_, member },
       messageKey: 'msg',
       timestamp: () => `,"ts":"${new Date().toISOString()}"`,
-      formatters: { level: (label) => ({ level: label }) },
+      formatters: { level: (label) => ({ level: label }), log: withoutSecrets },
+      hooks: { streamWrite: textWithoutSecrets },
       mixin: (_, level) => ({ caller: callerOf(new Error().stack, level === FATAL ? 4 : 3) }),
-      redact: { paths: SECRETS, censor: '[redacted]' },
     },
-    pino.destination({ fd: 2, sync: true }),
+    sink === undefined ? pino.destination({ fd: 2, sync: true }) : { write: (line) => sink.write(line.trimEnd()) },
   );
 }
 

@@ -4,6 +4,7 @@ import type { ProcessConfig, ProcessName } from '../config/process-config';
 import { failpointEnvironment, followSupervisor, hostOwnFailpoints } from './failpoints';
 import { useInternalTls } from './internal-tls';
 import { createLogger, type Logger } from './logger';
+import { openLogSink } from './logging';
 import { StartError } from './start-error';
 
 /** Exit code of a process that refuses to start; the supervisor then ends the member instead of restarting. */
@@ -105,12 +106,12 @@ async function host(
   start: (context: DataProcessContext) => Promise<RunningProcess>,
   supervised: boolean,
 ): Promise<void> {
-  const logger = createLogger(name, config.log.level, config.name);
   const refuse = (reason: string): never => {
     tell(supervised, { ready: false, error: reason });
     if (!supervised) process.stderr.write(`hexad ${name}: ${reason}\n`);
     process.exit(supervised ? EXIT_REFUSED : 1);
   };
+  const logger = openLogger(name, config, supervised, refuse);
   const fatal = (error: unknown): never => {
     const refusal = refusalOf(error);
     if (refusal !== undefined) return refuse(refusal);
@@ -142,6 +143,21 @@ async function host(
     tell(supervised, { ready: true, address: running.address });
   } catch (error) {
     fatal(error);
+  }
+}
+
+function openLogger(
+  name: ProcessName,
+  { log, name: member }: ProcessConfig,
+  supervised: boolean,
+  refuse: (reason: string) => never,
+): Logger {
+  if (supervised) return createLogger(name, log.level, member);
+  try {
+    return createLogger(name, log.level, member, openLogSink(log));
+  } catch (error) {
+    if (error instanceof StartError) return refuse(error.message);
+    throw error;
   }
 }
 

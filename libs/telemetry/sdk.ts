@@ -24,7 +24,7 @@ const SHUTDOWN_MS = 1_000;
 
 const EXPORT_DELAY_MS = 500;
 
-/** Tracing that exports by OTLP: over HTTP when OTEL_EXPORTER_OTLP_PROTOCOL says so, else over gRPC. */
+/** Tracing that exports by OTLP: over HTTP, as JSON or protobuf, when OTEL_EXPORTER_OTLP_PROTOCOL says so, else over gRPC. */
 export function startSdk(config: ProcessConfig): Tracing {
   const finished = new FinishedSpans(exporter(config), config.telemetry.serviceName);
   const sdk = new NodeSDK({
@@ -70,11 +70,18 @@ export function startSdk(config: ProcessConfig): Tracing {
 
 function exporter(config: ProcessConfig): SpanExporter {
   const { endpoint } = config.telemetry;
-  const overHttp = (process.env['OTEL_EXPORTER_OTLP_PROTOCOL'] ?? 'grpc').startsWith('http');
-  if (overHttp) {
+  const { env } = process;
+  const protocol = env['OTEL_EXPORTER_OTLP_TRACES_PROTOCOL'] ?? env['OTEL_EXPORTER_OTLP_PROTOCOL'] ?? 'grpc';
+  const http = endpoint === '' ? {} : { url: `http://${endpoint}/v1/traces` };
+  if (protocol === 'http/json') {
     const { OTLPTraceExporter } =
       require('@opentelemetry/exporter-trace-otlp-http') as typeof import('@opentelemetry/exporter-trace-otlp-http');
-    return new OTLPTraceExporter(endpoint === '' ? {} : { url: `http://${endpoint}/v1/traces` });
+    return new OTLPTraceExporter(http);
+  }
+  if (protocol.startsWith('http')) {
+    const { OTLPTraceExporter } =
+      require('@opentelemetry/exporter-trace-otlp-proto') as typeof import('@opentelemetry/exporter-trace-otlp-proto');
+    return new OTLPTraceExporter(http);
   }
   const { OTLPTraceExporter } =
     require('@opentelemetry/exporter-trace-otlp-grpc') as typeof import('@opentelemetry/exporter-trace-otlp-grpc');

@@ -1,5 +1,5 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
-import { ConfigError, parseDuration } from '../../libs/config';
+import { ConfigError, type LogConfig, logConfigOf, parseDuration } from '../../libs/config';
 import { CONNECTIONS_MAX } from '../../libs/limits';
 
 export interface HostPort {
@@ -17,7 +17,7 @@ export interface GatewayConfig {
   readonly resolveIntervalMs: number;
   readonly drainTimeoutMs: number;
   readonly connectionsMax: number;
-  readonly logLevel: string;
+  readonly log: LogConfig;
   readonly warnings: readonly string[];
 }
 
@@ -42,6 +42,10 @@ interface Flags {
   readonly drainTimeout: number;
   readonly maxConnections: number;
   readonly logLevel: string;
+  readonly logFormat: string;
+  readonly logOutputs: string;
+  readonly enableLogRotation: boolean;
+  readonly logRotationConfigJson: string;
 }
 
 /**
@@ -82,7 +86,11 @@ export function gatewayConfig(argv: readonly string[]): GatewayConfig {
       5_000,
     )
     .option('--max-connections <number>', 'most connections at a time', positive, CONNECTIONS_MAX)
-    .option('--log-level <level>', 'debug, info, warn or error', 'info')
+    .option('--log-level <level>', 'debug, info, warn, error, panic or fatal', 'info')
+    .option('--log-format <format>', 'json or console', 'json')
+    .option('--log-outputs <list>', 'default, stderr, stdout, systemd/journal or paths of files', 'default')
+    .option('--enable-log-rotation', 'rotate the one log file of --log-outputs', false)
+    .option('--log-rotation-config-json <json>', 'megabytes, days and number of rotated log files', '{}')
     .action((flags: Flags) => {
       found = configOf(flags);
     });
@@ -118,7 +126,13 @@ function configOf(flags: Flags): GatewayConfig {
     resolveIntervalMs: flags.resolveInterval,
     drainTimeoutMs: flags.drainTimeout,
     connectionsMax: flags.maxConnections,
-    logLevel: flags.logLevel,
+    log: logConfigOf({
+      level: flags.logLevel,
+      format: flags.logFormat,
+      outputs: flags.logOutputs,
+      rotate: String(flags.enableLogRotation),
+      rotationJson: flags.logRotationConfigJson,
+    }),
     warnings: flags.trustedCaFile === '' ? [] : ['--trusted-ca-file has no effect: TLS is between client and proxy'],
   };
 }

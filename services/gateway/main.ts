@@ -1,12 +1,12 @@
 import { ConfigError } from '../../libs/config';
-import { createLogger, StartError } from '../../libs/process';
+import { createLogger, openLogSink, StartError } from '../../libs/process';
 import { formatHostPort, gatewayConfig, GatewayUsage } from './config';
 import { Gateway } from './server';
 
 /** `hexad gateway start`. */
 async function main(argv: readonly string[]): Promise<void> {
   const config = gatewayConfig(argv);
-  const logger = createLogger('gateway', config.logLevel, '');
+  const logger = createLogger('gateway', config.log.level, '', openLogSink(config.log));
   for (const warning of config.warnings) logger.warn(warning);
   const gateway = new Gateway(config, logger);
   let stopping = false;

@@ -75,7 +75,7 @@ describe('a gateway', () => {
       resolveIntervalMs: 20,
       drainTimeoutMs: 1_000,
       connectionsMax: 1_000,
-      logLevel: 'fatal',
+      log: { level: 'fatal', format: 'json', outputs: ['default'], rotation: null },
       warnings: [],
       ...changes,
     };

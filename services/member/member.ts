@@ -1,4 +1,3 @@
-import { writeSync } from 'node:fs';
 import {
   addEnvironment,
   type FlagValues,
@@ -7,7 +6,7 @@ import {
   parseArguments,
   readConfigFile,
 } from '../../libs/config';
-import { createLogger, type Logger, failpointEnvironment, serveFailpoints } from '../../libs/process';
+import { createLogger, type Logger, failpointEnvironment, openLogSink, serveFailpoints } from '../../libs/process';
 import { generateCertificates } from './auto-tls';
 import { prepareDirectories, removeRunDirectory } from './data-directory';
 import { MemberFailpoints } from './failpoints';
@@ -40,7 +39,8 @@ export async function startMember(
 ): Promise<Supervisor> {
   const config = await withJoinedIdentity(withRecordedIdentity(wanted));
   await refuseSecondBeginning(config);
-  const logger = createLogger('member', config.log.level, config.name);
+  const sink = openLogSink(config.log);
+  const logger = createLogger('member', config.log.level, config.name, sink);
   for (const warning of config.warnings) logger.warn(warning);
   prepareDirectories(config);
   await generateCertificates(config);
@@ -50,7 +50,8 @@ export async function startMember(
       logger.info({ clientUrls: config.urls.listenClient }, 'ready to serve client requests');
       events.onReady(rows);
     },
-    onLog: (line) => writeLine(line),
+    // Children's lines leave through us, whole, so that they never interleave.
+    onLog: (line) => sink.write(line),
     onEnd: (code, reason) => {
       removeRunDirectory(config);
       events.onEnd(code, reason);
@@ -68,14 +69,4 @@ async function memberFailpoints(env: NodeJS.ProcessEnv, logger: Logger): Promise
   logger.warn({ set: asked.settings, http: asked.http }, 'failpoints can be set: this member can be made to fail');
   if (asked.http !== undefined) (await serveFailpoints(asked.http, failpoints)).unref();
   return failpoints;
-}
-
-/** Children's log lines leave through us, whole, so that they never interleave. */
-function writeLine(line: string): void {
-  try {
-    writeSync(2, `${line}\n`);
-  } catch (error) {
-    // A reader of our logs that is slow (EAGAIN) or gone (EPIPE) must not stop the member.
-    if (!['EAGAIN', 'EPIPE'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
-  }
 }

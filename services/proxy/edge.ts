@@ -18,7 +18,7 @@ import { electionRoutes } from './concurrency/election';
 import { lockRoutes } from './concurrency/lock';
 import { type ProxySettings, SERVER_VERSION } from './config';
 import { Headers } from './headers';
-import { healthRoutes } from './health';
+import { HealthService } from './health';
 import type { Metrics } from './http/metrics';
 import { insightRoutes } from './insight';
 import { kvRoutes } from './kv';
@@ -66,6 +66,7 @@ export class Edge {
   private readonly auth: SiblingCalls;
   private readonly links: Links;
   private readonly slowRequests: SlowRequests;
+  private readonly health: HealthService;
   private readonly hubLinks: HubLinks;
   private readonly guard: MemberGuard | undefined;
   private readonly rights: WatchRights | undefined;
@@ -111,6 +112,8 @@ export class Edge {
     const observer = { slowMs, now, slow, recorder };
     const admission = new Admission({ requestsMax: REQUESTS_IN_FLIGHT_MAX, bytesMax: PROPOSALS_IN_FLIGHT_BYTES_MAX });
     this.router = new Router({ view: this.view, authenticator: this.authenticator, observer, admission, startTrace });
+    const services = (): string[] => this.router.stats.map(({ service }) => service);
+    this.health = new HealthService({ view: this.view, services });
     this.leases = this.sibling('lease', LEASE_PATHS.Calls, Errors.NotPrimaryLessor);
     this.auth = this.sibling('auth', AUTH_PATHS.Calls, Errors.Timeout);
     this.rights = config.watchRecheckPermissions ? new WatchRights(this.permissions, this.view) : undefined;
@@ -220,7 +223,7 @@ export class Edge {
     );
     router.add(lockRoutes({ writes, reads, hub }));
     router.add(electionRoutes({ writes, reads, hub }, router));
-    router.add(healthRoutes());
+    router.add(this.health.routes());
   }
 
   /** The one timer for all deadlines. */
@@ -234,6 +237,7 @@ export class Edge {
     this.attribution.sweep(at);
     this.router.sweep(at, this.settings.leaderlessMaxMs);
     this.slowRequests.sweep(at);
+    this.health.sweep();
     this.guard?.sweep(at);
     this.rights?.sweep();
     if (at - this.lastProbeAt < Limits.watchProgressEveryMs) return;

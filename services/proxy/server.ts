@@ -130,7 +130,7 @@ function httpOptions(
   traffic: MetricSources['traffic'],
 ): HttpOptions {
   const { view, writes, reads, router, hub, siblings, attribution } = edge;
-  const health = new HealthChecks(view, reads);
+  const health = new HealthChecks(view, reads, logger);
   return {
     view,
     health,

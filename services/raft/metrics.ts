@@ -52,7 +52,6 @@ export function raftMetrics(sources: RaftMetricSources): MetricFamily[] {
     ),
     counter('etcd_server_slow_read_indexes_total', 'Read indexes that were not confirmed in time.', stats.readsFailed),
     ...peerMetrics(sources),
-    ...SNAPSHOT_HISTOGRAMS,
   ];
 }
 
@@ -116,15 +115,4 @@ function peerMetrics({ self, peers, isConnected }: RaftMetricSources): MetricFam
 
 function labelled(values: readonly (readonly [string, number])[], label: string): [Record<string, string>, number][] {
   return values.map(([name, value]) => [{ [label]: name }, value]);
-}
-
-/** Of etcd's way with snapshots, which Hexad does not go: there to be asked for, and empty. */
-const SNAPSHOT_HISTOGRAMS: readonly MetricFamily[] = [
-  histogram('etcd_snap_fsync_duration_seconds', 'Not used: there are no snapshot files.', [empty()]),
-  histogram('etcd_snap_db_fsync_duration_seconds', 'Not used: there are no snapshot files.', [empty()]),
-  histogram('etcd_snap_db_save_total_duration_seconds', 'Not used: there are no snapshot files.', [empty()]),
-];
-
-function empty(): { labels: Record<string, string>; bounds: number[]; counts: number[]; sum: number } {
-  return { labels: {}, bounds: [], counts: [0], sum: 0 };
 }

@@ -2,6 +2,7 @@ import { failpoint } from '../../libs/failpoints';
 import type { BusyPeriods } from '../../libs/attribution';
 import type { Store } from '../../libs/mvcc';
 import { limits } from './limits';
+import { MaintenanceCounts } from './maintenance-counts';
 
 const beforeBatch = failpoint('compactBeforeCommitBatch');
 const afterBatch = failpoint('compactAfterCommitBatch');
@@ -13,10 +14,12 @@ export class Compactor {
   private holders = 0;
   private parked = false;
   private waiting: (() => void)[] = [];
+  private began = 0;
 
   constructor(
     private readonly store: Store,
     private readonly fatal: (error: unknown) => never,
+    private readonly counts = new MaintenanceCounts(),
     /** Where it is told what time goes into it, by the host's clock. */
     private readonly timing?: { readonly clock: () => number; readonly periods: BusyPeriods },
   ) {}
@@ -25,6 +28,7 @@ export class Compactor {
   start(): void {
     if (this.running || this.closed) return;
     this.running = true;
+    this.began = performance.now();
     // Not in the turn that applied it, whose answers leave at its end.
     setImmediate(() => setImmediate(() => this.step()));
   }
@@ -65,7 +69,12 @@ export class Compactor {
     }
     const from = this.timing?.clock() ?? 0;
     beforeBatch.reach();
-    const isDone = this.store.compactSlice(limits.compactionSliceRows);
+    const { store, counts } = this;
+    const wasCompacting = store.isCompacting;
+    const sliceBegan = performance.now();
+    const isDone = store.compactSlice(limits.compactionSliceRows);
+    if (wasCompacting) counts.compactionPause.observe(performance.now() - sliceBegan);
+    counts.compactedVersions = store.compactedVersions;
     afterBatch.reach();
     this.timing?.periods.note(from, this.timing.clock());
     if (!isDone) {
@@ -75,6 +84,10 @@ export class Compactor {
       return;
     }
     this.running = false;
+    if (wasCompacting) {
+      counts.compactionTotal.observe(performance.now() - this.began);
+      counts.compactedAt = Math.floor(Date.now() / 1000);
+    }
     this.finish();
   }
 

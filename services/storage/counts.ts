@@ -1,4 +1,5 @@
 import { exponentialBounds, Histogram } from '../../libs/telemetry';
+import { MaintenanceCounts } from './maintenance-counts';
 
 /** What storage counts as it works; plain numbers that only grow. */
 export class StorageCounts {
@@ -15,5 +16,7 @@ export class StorageCounts {
   slowApplies = 0;
   readonly apply = new Histogram(exponentialBounds(0.0001, 2, 20));
   readonly commit = new Histogram(exponentialBounds(0.001, 2, 14));
-  readonly hash = new Histogram(exponentialBounds(0.01, 2, 15));
+  /** Seconds that leases were granted for. */
+  readonly leaseTtl = new Histogram(exponentialBounds(1, 2, 24));
+  readonly maintenance = new MaintenanceCounts();
 }

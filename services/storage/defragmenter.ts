@@ -5,6 +5,7 @@ import type { UnaryCall } from '../../libs/rpc';
 import { defragment, NoSpaceError, UncertainSwitchError } from '../../libs/store';
 import type { Gate } from './gate';
 import { limits } from './limits';
+import type { MaintenanceCounts } from './maintenance-counts';
 import { Pace } from './pace';
 
 export interface DefragmenterOptions {
@@ -17,6 +18,7 @@ export interface DefragmenterOptions {
   /** Another member's copy is taking the store's place. */
   readonly isReplaced: () => boolean;
   readonly openEngine: (file: string) => Engine;
+  readonly counts: MaintenanceCounts;
 }
 
 const NO_BYTES = new Uint8Array(0);
@@ -57,22 +59,25 @@ export class Defragmenter {
   }
 
   private async run(): Promise<RpcError | undefined> {
-    const { store, storeDir, workerFile, openEngine, logger } = this.options;
+    const { store, storeDir, workerFile, openEngine, logger, counts } = this.options;
     this.attempt = new AbortController();
     const { signal } = this.attempt;
     const pace = new Pace(limits.defragmentBytesPerSecond, () => store.applied.index);
     const before = store.sizes();
     const began = performance.now();
+    counts.defragmentations++;
     logger.info({ ...sizesOf(before) }, 'starting to defragment');
     try {
       await defragment({ store, storeDir, workerFile, openEngine, signal, pause: (bytes) => pace.step(bytes) });
       const seconds = (performance.now() - began) / 1_000;
+      counts.defragmentation.observe(seconds);
       logger.info({ ...sizesOf(store.sizes()), before: before.file, seconds }, 'finished defragmenting');
       return undefined;
     } catch (error) {
       return this.failed(error);
     } finally {
       this.running = undefined;
+      counts.defragmentations--;
     }
   }
 

@@ -25,7 +25,7 @@ export function openEventBus(
   );
   const subject = eventsSubject(clusterId, memberId);
   return {
-    publish: (message) => void messenger.publish(subject, message),
+    publish: (message, traceparent) => void messenger.publish(subject, message, traceparent),
     close: async () => {
       announcer.leave();
       await messenger.close();

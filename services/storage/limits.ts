@@ -26,6 +26,8 @@ export const limits = {
   eventPreviousBytesMax: 64 * 1024,
   /** Default and largest size of one chunk of history. */
   historyChunkBytes: BATCH_BYTES_SOFT_MAX,
+  /** Rows that a scrape reads to count keys, until all have been counted once: some milliseconds. */
+  keysCountedPerScrape: 2_000,
   /** Leases in one message of a feed's full copy. */
   feedLeasesPerMessage: 1_000,
   /** Reads that wait for an index, by count and by payload bytes. */

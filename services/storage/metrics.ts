@@ -1,6 +1,8 @@
 import type { Store } from '../../libs/mvcc';
-import { counter, gauge, histogram, type MetricFamily } from '../../libs/telemetry';
+import { counter, gauge, type Histogram, histogram, type MetricFamily } from '../../libs/telemetry';
+import { limits } from './limits';
 import type { StorageCounts } from './counts';
+import type { MaintenanceCounts } from './maintenance-counts';
 import type { RaisedAlarm } from './state/alarms';
 
 export interface StorageMetricSources {
@@ -11,6 +13,7 @@ export interface StorageMetricSources {
   readonly queuedBytes: () => number;
   readonly waitingReads: () => number;
   readonly hubs: () => number;
+  readonly isInstalling: () => boolean;
 }
 
 const NAMES = ['NONE', 'NOSPACE', 'CORRUPT'];
@@ -19,13 +22,23 @@ const NAMES = ['NONE', 'NOSPACE', 'CORRUPT'];
 export function storageMetrics(sources: StorageMetricSources): MetricFamily[] {
   const { store, counts } = sources;
   const sizes = store.sizes();
+  const keys = store.keyCount(limits.keysCountedPerScrape);
   const alarms = sources.alarms().map(({ memberID, alarm }): [Record<string, string>, number] => {
     return [{ server_id: memberID.toString(16), alarm_type: NAMES[alarm] ?? String(alarm) }, 1];
   });
   return [
     gauge('etcd_mvcc_db_total_size_in_bytes', 'Size of the store on disk.', sizes.file),
     gauge('etcd_mvcc_db_total_size_in_use_in_bytes', 'Size of what is in use in the store.', sizes.inUse),
-    gauge('etcd_mvcc_db_open_read_transactions', 'Copies and scans of the store under way.', 0),
+    gauge(
+      'etcd_mvcc_db_open_read_transactions',
+      'Backups and copies of the store under way.',
+      counts.maintenance.openReads,
+    ),
+    gauge(
+      'etcd_debugging_mvcc_keys_total',
+      'Keys that exist; not told while those of a large store are being counted, some at each scrape.',
+      keys === undefined ? [] : keys,
+    ),
     counter('etcd_mvcc_put_total', 'Puts applied.', counts.puts),
     counter('etcd_mvcc_delete_total', 'Deletes applied.', counts.deletes),
     counter('etcd_mvcc_txn_total', 'Transactions applied.', counts.txns),
@@ -48,7 +61,6 @@ export function storageMetrics(sources: StorageMetricSources): MetricFamily[] {
     histogram('etcd_server_apply_duration_seconds', 'Latencies of a slice of apply.', [
       counts.apply.numbers({ version: 'v3', op: 'Slice', success: 'true' }),
     ]),
-    histogram('etcd_mvcc_hash_duration_seconds', 'Latencies of hashes.', [counts.hash.numbers()]),
     counter('etcd_server_slow_apply_total', 'Slices of apply that took more than 100 ms.', counts.slowApplies),
     counter('hexad_storage_entries_applied_total', 'Entries applied.', counts.entriesApplied),
     counter('hexad_storage_slices_total', 'Slices of apply: entries by slices is the size of a batch.', counts.slices),
@@ -58,5 +70,49 @@ export function storageMetrics(sources: StorageMetricSources): MetricFamily[] {
     gauge('hexad_storage_applied_index', 'The last entry that is visible.', store.applied.index),
     gauge('hexad_storage_durable_index', 'The last entry that is durable in the store.', store.durable.index),
     gauge('hexad_storage_hubs', 'Watch hubs that are attached.', sources.hubs()),
+    histogram('etcd_debugging_lease_ttl_total', 'Seconds that leases were granted for.', [counts.leaseTtl.numbers()]),
+    gauge(
+      'etcd_server_snapshot_apply_in_progress_total',
+      "1 while a copy of another member's store is taking the place of this one.",
+      sources.isInstalling() ? 1 : 0,
+    ),
+    ...maintenanceMetrics(counts.maintenance),
+  ];
+}
+
+/** The work beside apply and reads, by etcd's names. */
+function maintenanceMetrics(counts: MaintenanceCounts): MetricFamily[] {
+  const took = (name: string, help: string, one: Histogram): MetricFamily => histogram(name, help, [one.numbers()]);
+  return [
+    counter(
+      'etcd_debugging_mvcc_db_compaction_keys_total',
+      'Versions that compaction has found dead.',
+      counts.compactedVersions,
+    ),
+    gauge(
+      'etcd_debugging_mvcc_db_compaction_last',
+      'When the last compaction was done, in seconds since the epoch; 0: not since the process began.',
+      counts.compactedAt,
+    ),
+    took(
+      'etcd_debugging_mvcc_db_compaction_pause_duration_milliseconds',
+      'How long a slice of compaction held everything else up.',
+      counts.compactionPause,
+    ),
+    took(
+      'etcd_debugging_mvcc_db_compaction_total_duration_milliseconds',
+      'How long compactions took, from the first slice to the last.',
+      counts.compactionTotal,
+    ),
+    gauge('etcd_disk_defrag_inflight', 'Whether a defragmentation is under way.', counts.defragmentations),
+    took('etcd_disk_backend_defrag_duration_seconds', 'How long defragmentations took.', counts.defragmentation),
+    took('etcd_disk_backend_snapshot_duration_seconds', 'How long backups took.', counts.backup),
+    took(
+      'etcd_snap_db_save_total_duration_seconds',
+      "How long taking over a copy of another member's store took.",
+      counts.copyIn,
+    ),
+    took('etcd_mvcc_hash_duration_seconds', 'How long Hash took.', counts.hash),
+    took('etcd_mvcc_hash_rev_duration_seconds', 'How long HashKV took.', counts.hashAtRevision),
   ];
 }

@@ -42,8 +42,8 @@ export class Outputs implements ApplySink {
     });
   }
 
-  revisionMade(made: RevisionChanges): void {
-    this.events.add(made);
+  revisionMade(made: RevisionChanges, trace: Uint8Array): void {
+    this.events.add(made, trace);
   }
 
   compactionLogged(): void {

@@ -127,7 +127,8 @@ export class Storage {
     const stamps = this.eventStamps;
     this.events = new EventsFeed({ store, identity, gate: this.service, bus, wallMicros, stamps });
     const feed = new StateFeed(this.state, identity, this.gate);
-    this.compactor = new Compactor(store, fatal, { clock: hostMicros, periods: this.compactions });
+    const timing = { clock: hostMicros, periods: this.compactions };
+    this.compactor = new Compactor(store, fatal, this.counts.maintenance, timing);
     this.outputs = new Outputs(this.results, this.events, feed, this.compactor, isOutOfService);
     const context = this.readContext(headers);
     const parts = new RangePartsServer({ context, gate: this.service, fatal });
@@ -146,9 +147,11 @@ export class Storage {
       logger,
       fatal,
       stallMs: limits.backupStallMs,
+      counts: this.counts.maintenance,
     });
     const history = new HistoryServer(store, identity, this.service);
-    const copyOut = new CopyOutServer(store, identity, logger, (error) => this.damaged(error));
+    const { maintenance } = this.counts;
+    const copyOut = new CopyOutServer(store, identity, logger, (error) => this.damaged(error), maintenance);
     const { storeDir } = config;
     this.defragmenter = new Defragmenter({
       store,
@@ -159,6 +162,7 @@ export class Storage {
       fatal,
       isReplaced: () => this.copyIn.isActive,
       openEngine: options.disk?.openEngine ?? ((file) => new LmdbEngine(file)),
+      counts: maintenance,
     });
     const neededIndex = (): number => this.neededIndex;
     this.copyIn = new CopyInServer({
@@ -167,6 +171,7 @@ export class Storage {
       store,
       neededIndex,
       logger,
+      counts: maintenance,
       makeWay: () => this.defragmenter.giveUp("a copy of another member's store takes its place"),
       restart: options.restart,
     });
@@ -217,6 +222,7 @@ export class Storage {
       queuedBytes: () => this.loop.queuedBytes,
       waitingReads: () => this.reads.waitingCount,
       hubs: () => this.events.hubCount,
+      isInstalling: () => this.copyIn.isActive,
     });
 
   /** Takes no more entries and makes everything durable. */
@@ -239,7 +245,15 @@ export class Storage {
     const { state } = this;
     const { quotaBytes } = this.options.config;
     const keysOfLease = (lease: bigint): Uint8Array[] => state.leases.keysOf(lease);
-    return { state, headers, quotaBytes, keysOfLease, damaged: (error: CorruptionError) => this.damaged(error) };
+    const counts = this.counts.maintenance;
+    return {
+      state,
+      headers,
+      quotaBytes,
+      keysOfLease,
+      counts,
+      damaged: (error: CorruptionError) => this.damaged(error),
+    };
   }
 
   private soundness(): Soundness {

@@ -11,6 +11,8 @@ export interface BusSourceOptions {
   /** Storage itself has spoken, not the bus. */
   readonly onStorage: (batch: EventBatch) => void;
   readonly now: () => number;
+  /** Begins the span of a batch that has come with the trace of a request; undefined: that is not to be traced. */
+  readonly startSpan: (traceparent: string) => { end(): void } | undefined;
 }
 
 /** The bus is taken for dead when it has brought nothing for so long: storage sends something every 100 ms. */
@@ -71,7 +73,11 @@ export class BusSource implements EventSource {
     if (memberId === 0n || subject === this.subject) return;
     this.unsubscribe?.();
     this.subject = subject;
-    this.unsubscribe = this.options.messenger.subscribe(subject, (message) => this.fromBus(message, memberId));
+    this.unsubscribe = this.options.messenger.subscribe(subject, (message, traceparent) => {
+      const span = traceparent === '' ? undefined : this.options.startSpan(traceparent);
+      this.fromBus(message, memberId);
+      span?.end();
+    });
   }
 
   private fromBus(message: Uint8Array, memberId: bigint): void {

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { eventsSubject, type Messenger } from '../../libs/event-bus';
+import { eventsSubject, type Messenger, type OnMessage } from '../../libs/event-bus';
 import { configOf } from '../../libs/member-links/testing/config';
 import { createLogger, type RunningProcess } from '../../libs/process';
 import { encodeEventBatch } from '../../proto/gen/hexad';
@@ -15,13 +15,13 @@ const SUBJECT = eventsSubject(CLUSTER, MEMBER);
 /** A bus whose every message the test has in hand. */
 class Bus implements Messenger {
   isConnected = true;
-  private readonly listeners = new Map<string, (message: Uint8Array) => void>();
+  private readonly listeners = new Map<string, OnMessage>();
 
   publish(): boolean {
     return this.isConnected;
   }
 
-  subscribe(subject: string, onMessage: (message: Uint8Array) => void): () => void {
+  subscribe(subject: string, onMessage: OnMessage): () => void {
     this.listeners.set(subject, onMessage);
     return () => this.listeners.delete(subject);
   }
@@ -31,7 +31,7 @@ class Bus implements Messenger {
   }
 
   bring(message: Uint8Array, subject = SUBJECT): void {
-    this.listeners.get(subject)?.(message);
+    this.listeners.get(subject)?.(message, '');
   }
 
   get subjects(): string[] {

@@ -11,7 +11,7 @@ import {
   type RunningProcess,
   StartError,
 } from '../../libs/process';
-import { startTracing } from '../../libs/telemetry';
+import { parseTraceparent, startTracing, type Tracing } from '../../libs/telemetry';
 import { BatchClient, type Channel, createServer } from '../../libs/rpc';
 import { type EventBatch, STORAGE_PATHS, WATCH_HUB_PATHS } from '../../proto/gen/hexad';
 import { announceHub } from './announce';
@@ -44,7 +44,7 @@ export async function startWatch(
   const tracing = startTracing(config);
   const hub = new Hub(settings, { reads, history: bulk }, logger, tracing, wallMicros);
   const memberWatch = config.tiers.attach === null ? undefined : watchMember(context, opened);
-  const events = openSource(context, live, messenger, hub, (batch) => {
+  const events = openSource(context, live, messenger, hub, tracing, (batch) => {
     if (hub.accepts(batch)) memberWatch?.heard();
   });
   hub.onWishChanged(() => events.wishChanged());
@@ -94,6 +94,7 @@ function openSource(
   channel: Channel,
   messenger: Messenger | undefined,
   hub: Hub,
+  tracing: Tracing,
   onStorage: (batch: EventBatch) => void,
 ): EventSource {
   const options = {
@@ -108,7 +109,9 @@ function openSource(
       }
     },
   };
-  return messenger === undefined ? createStreamSource(options) : new BusSource({ ...options, messenger, now });
+  if (messenger === undefined) return createStreamSource(options);
+  const startSpan = (traceparent: string) => tracing.startChild('watch.events', parseTraceparent(traceparent));
+  return new BusSource({ ...options, messenger, now, startSpan });
 }
 
 function now(): number {

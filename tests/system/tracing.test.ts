@@ -136,3 +136,40 @@ describe('tracing', () => {
     expect(sink.spans.filter((span) => span.traceId === traceId)).toEqual([]);
   }, 30_000);
 });
+
+describe.each([
+  ['http/protobuf', 'application/x-protobuf'],
+  ['http/json', 'application/json'],
+])('tracing by OTLP over %s', (protocol, contentType) => {
+  let sink: OtlpSink;
+  let cluster: Cluster;
+  beforeAll(async () => {
+    sink = new OtlpSink();
+    const endpoint = await sink.startHttp();
+    const env = { OTEL_EXPORTER_OTLP_ENDPOINT: `http://${endpoint}`, OTEL_EXPORTER_OTLP_PROTOCOL: protocol };
+    cluster = await Cluster.start({ env });
+  }, 60_000);
+  afterAll(async () => {
+    await cluster?.destroy();
+    sink.stop();
+  }, 60_000);
+
+  test('exports a put through the JSON gateway, whose caller names the trace in an HTTP header, stage by stage', async () => {
+    const response = await fetch(`http://${cluster.member(0).endpoint}/v3/kv/put`, {
+      method: 'POST',
+      headers: { traceparent: `00-${TRACE_ID}-00f067aa0ba902b7-01` },
+      body: JSON.stringify({ key: 'dHJhY2Vk', value: 'dg==' }),
+    });
+    expect(response.status).toBe(200);
+    const of = () => sink.spans.filter(({ traceId }) => traceId === TRACE_ID);
+    await waitFor('spans of proxy, raft and storage', () =>
+      ['hexad-proxy', 'hexad-raft', 'hexad-storage'].every((name) => of().some(({ service }) => service === name)),
+    );
+    await waitFor('a span of each stage', () => of().filter(({ name }) => name.startsWith('stage.')).length >= 10);
+    const stages = of().flatMap(({ name }) => (name.startsWith('stage.') ? [name.slice(6)] : []));
+    expect(stages.sort()).toEqual([...WRITE_STAGES].sort());
+    const root = of().find(({ name }) => name === 'etcdserverpb.KV/Put');
+    expect(root).toMatchObject({ service: 'hexad-proxy', parentSpanId: '00f067aa0ba902b7' });
+    expect([...sink.contentTypes]).toEqual([contentType]);
+  }, 30_000);
+});

@@ -2,6 +2,7 @@ import type { ProcessConfig } from '../../../libs/config';
 import type { Logger } from '../../../libs/process';
 import { hostMicros, moment, type Tracing } from '../../../libs/telemetry';
 import type { MemberView } from '../member-view';
+import { LineLimit } from '../line-limit';
 import type { Breakdown } from './breakdown';
 import { HotKeys } from './hot-keys';
 import { Recorder } from './recorder';
@@ -10,7 +11,6 @@ import { Slowest } from './slowest';
 import { WatchTimes } from './watch-times';
 
 const FADE_MS = 5000;
-const LINES_PER_SECOND = 50;
 
 export interface AttributionOptions {
   readonly config: ProcessConfig;
@@ -30,14 +30,12 @@ export class Attribution {
   /** The same for events on their way to watchers. */
   readonly watch: WatchTimes | undefined;
   private fadeAt = 0;
-  private lines = 0;
-  private secondEnds = 0;
-  private readonly logger: Logger;
+  private readonly limit: LineLimit;
 
   constructor(options: AttributionOptions) {
     const { config, origin, view, logger, tracing } = options;
     const spans = tracing.enabled ? new RequestSpans(tracing) : undefined;
-    this.logger = logger;
+    this.limit = new LineLimit(logger, 'more slow requests than are logged one by one');
     const { stageStamps, slowRequestMs } = config.telemetry;
     if (!stageStamps) return;
     const slowMicros = slowRequestMs > 0 ? slowRequestMs * 1000 : Number.POSITIVE_INFINITY;
@@ -54,7 +52,8 @@ export class Attribution {
       now: moment,
       onSlow: (breakdown) => {
         const traceId = spans?.exportDelivery(breakdown) ?? '';
-        if (this.mayLog()) logSlowRequest(logger, { ...breakdown, traceId });
+        if (this.limit.admits(breakdown.totalMicros / 1000, performance.now()))
+          logSlowRequest(logger, { ...breakdown, traceId });
         return traceId;
       },
     });
@@ -63,19 +62,14 @@ export class Attribution {
       clock: hostMicros,
       wallClock: Date.now,
       onNotable: (breakdown, request) => {
-        const came = breakdown.at - breakdown.totalMicros / 1000;
-        const traceId = spans?.export(breakdown, request, came) ?? breakdown.traceId;
-        if (breakdown.totalMicros > slowMicros && this.mayLog()) logSlowRequest(logger, { ...breakdown, traceId });
+        const tookMs = breakdown.totalMicros / 1000;
+        const traceId = spans?.export(breakdown, request, breakdown.at - tookMs) ?? breakdown.traceId;
+        const isSlow = breakdown.totalMicros > slowMicros;
+        if (isSlow && this.limit.admits(tookMs, performance.now())) logSlowRequest(logger, { ...breakdown, traceId });
         return traceId;
       },
       hot: this.hot,
     });
-  }
-
-  /** When everything is slow, thousands of lines a second say no more and make it slower: what is left out is counted. */
-  private mayLog(): boolean {
-    this.lines++;
-    return this.lines <= LINES_PER_SECOND;
   }
 
   /** What has been answered is accounted for: before anybody looks. */
@@ -87,12 +81,7 @@ export class Attribution {
   /** Called by the coarse timer; milliseconds. */
   sweep(now: number): void {
     this.settle();
-    if (now >= this.secondEnds) {
-      const leftOut = this.lines - LINES_PER_SECOND;
-      if (leftOut > 0) this.logger.warn({ requests: leftOut }, 'more slow requests than are logged one by one');
-      this.lines = 0;
-      this.secondEnds = now + 1000;
-    }
+    this.limit.sweep(now);
     this.slowest.sweep(now);
     this.watch?.sweep();
     if (now < this.fadeAt) return;

@@ -10,7 +10,8 @@ import {
 } from '../../../libs/attribution';
 import type { RpcError } from '../../../libs/errors';
 import type { Metadata } from '../../../libs/rpc';
-import { decodeTrace, toHostMicros } from '../../../libs/telemetry';
+import { decodeTrace, parseTraceparent, toHostMicros } from '../../../libs/telemetry';
+import { readMetadata } from '../auth/call-metadata';
 import type { Breakdown, StageTime, WriteDetail } from './breakdown';
 import { causeOf, placeOf, timingText } from './breakdown';
 import type { HotKeys } from './hot-keys';
@@ -384,7 +385,7 @@ export class Recorder {
     });
     return {
       id: this.idOf(),
-      traceId: decodeTrace(request.trace)?.traceId ?? '',
+      traceId: traceIdOf(request),
       op: request.stats.ops.op,
       at: options.wallClock() - Math.round((options.clock() - now) / 1000),
       totalMicros: Math.round(positive(now - toHostMicros(request.call.receivedAt))),
@@ -437,6 +438,12 @@ export class Recorder {
     }
     histogram.observe(micros);
   }
+}
+
+/** Of the span that this proxy began, else of the caller's context, whether or not we trace. */
+function traceIdOf({ trace, call }: TimedRequest): string {
+  const own = decodeTrace(trace);
+  return own?.traceId ?? parseTraceparent(readMetadata(call.metadata).traceparent)?.traceId ?? '';
 }
 
 function positive(value: number): number {

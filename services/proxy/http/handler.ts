@@ -47,11 +47,11 @@ function routeName(path: string): string {
 
 function probeRoutes({ health, metrics }: HttpOptions): Record<string, Route> {
   return {
-    '/health': getOnly(
+    '/health': probeOnly(
       (_request, response, url) => void health.health(url.searchParams).then((reply) => send(response, reply)),
     ),
-    livez: getOnly((_request, response, url) => probe(health, 'livez', response, url)),
-    readyz: getOnly((_request, response, url) => probe(health, 'readyz', response, url)),
+    livez: probeOnly((_request, response, url) => probe(health, 'livez', response, url)),
+    readyz: probeOnly((_request, response, url) => probe(health, 'readyz', response, url)),
     '/metrics': getOnly((request, response) => {
       void metrics.page(request.headers.accept ?? '').then(
         (page) => send(response, { status: 200, ...page }),
@@ -100,11 +100,21 @@ function probe(health: HealthChecks, kind: 'livez' | 'readyz', response: ServerR
 function getOnly(route: Route): Route {
   return (request, response, url) => {
     if (request.method === 'GET' || request.method === 'HEAD') route(request, response, url);
-    else {
-      response.setHeader('Allow', 'GET');
-      send(response, { status: 405, contentType: 'text/plain; charset=utf-8', body: 'Method Not Allowed\n' });
-    }
+    else refuseMethod(response);
   };
+}
+
+/** A check of health is a GET and nothing else, not even a HEAD, as in etcd. */
+function probeOnly(route: Route): Route {
+  return (request, response, url) => {
+    if (request.method === 'GET') route(request, response, url);
+    else refuseMethod(response);
+  };
+}
+
+function refuseMethod(response: ServerResponse): void {
+  response.setHeader('Allow', 'GET');
+  send(response, { status: 405, contentType: 'text/plain; charset=utf-8', body: 'Method Not Allowed\n' });
 }
 
 const notFound: Route = (_request, response) => sendNotFound(response);
@@ -118,7 +128,8 @@ function sendJson(response: ServerResponse, value: object): void {
 }
 
 function send(response: ServerResponse, { status, contentType, body }: HealthReply): void {
-  response.writeHead(status, { 'Content-Type': contentType, 'Content-Length': Buffer.byteLength(body) });
+  const sniff = contentType.startsWith('text/plain') ? { 'X-Content-Type-Options': 'nosniff' } : {};
+  response.writeHead(status, { 'Content-Type': contentType, 'Content-Length': Buffer.byteLength(body), ...sniff });
   response.end(body);
 }
 

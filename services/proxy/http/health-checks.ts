@@ -1,4 +1,5 @@
 import { Errors, type RpcError } from '../../../libs/errors';
+import type { Logger } from '../../../libs/process';
 import { StorageMethod } from '../../../proto/gen/hexad';
 import { noBytes } from '../answer';
 import { NOBODY } from '../identity';
@@ -20,19 +21,37 @@ export interface HealthReply {
   readonly body: string;
 }
 
-/** Counts by check, for etcd_server_healthcheck and its relatives. */
+/** What /health found, and each check of the others, for etcd_server_healthcheck and its relatives. */
 export interface HealthCounters {
   success: number;
   failures: number;
+  readonly checks: Map<string, CheckCounter>;
 }
+
+export interface CheckCounter {
+  readonly type: ProbeKind;
+  readonly name: string;
+  /** Of the last time. */
+  isHealthy: boolean;
+  success: number;
+  error: number;
+}
+
+export type ProbeKind = 'livez' | 'readyz';
+
+const CHECKS: Readonly<Record<ProbeKind, readonly string[]>> = {
+  livez: ['serializable_read'],
+  readyz: ['data_corruption', 'serializable_read', 'linearizable_read', 'non_learner'],
+};
 
 /** What /health, /livez and /readyz look at. */
 export class HealthChecks {
-  readonly counters: HealthCounters = { success: 0, failures: 0 };
+  readonly counters: HealthCounters = { success: 0, failures: 0, checks: new Map() };
 
   constructor(
     private readonly view: MemberView,
     private readonly reads: ReadPipeline,
+    private readonly logger: Pick<Logger, 'warn' | 'error'>,
   ) {}
 
   async health(query: URLSearchParams): Promise<HealthReply> {
@@ -44,16 +63,37 @@ export class HealthChecks {
   }
 
   /** `/livez` and `/readyz`; `only` names one check of a sub-path. Undefined: no such check. */
-  async probe(kind: 'livez' | 'readyz', only: string, query: URLSearchParams): Promise<HealthReply | undefined> {
-    const names: readonly string[] =
-      kind === 'livez'
-        ? ['serializable_read']
-        : ['data_corruption', 'serializable_read', 'linearizable_read', 'non_learner'];
+  async probe(kind: ProbeKind, only: string, query: URLSearchParams): Promise<HealthReply | undefined> {
+    const names = CHECKS[kind];
     if (only !== '' && !names.includes(only)) return undefined;
-    const excluded = new Set(query.getAll('exclude').filter((name) => name !== ''));
-    const chosen = only === '' ? names.filter((name) => !excluded.has(name)) : [only];
-    const results = await Promise.all(chosen.map((name) => this.run(name)));
-    return probeReply(kind, results, query.has('verbose') && query.get('verbose') !== 'false');
+    const results = await Promise.all(
+      (only === '' ? this.withoutExcluded(names, query) : [only]).map((name) => this.run(name)),
+    );
+    for (const result of results) this.count(kind, result);
+    const lines = results.map(lineOf);
+    if (results.some(({ error }) => error !== undefined)) {
+      this.logger.error({ path: `/${kind}${only && `/${only}`}`, reason: lines.join('') }, 'Health check error');
+    }
+    return probeReply(kind, results, lines.join(''), query.has('verbose'));
+  }
+
+  /** A name that is no check excludes nothing: a probe made for another version still works. */
+  private withoutExcluded(names: readonly string[], query: URLSearchParams): readonly string[] {
+    const excluded = query.getAll('exclude').filter((name) => name !== '');
+    const missing = excluded.filter((name) => !names.includes(name)).map((name) => JSON.stringify(name));
+    if (missing.length > 0) {
+      this.logger.warn({ 'missing-health-checks': missing.join(',') }, 'some health checks cannot be excluded');
+    }
+    return names.filter((name) => !excluded.includes(name));
+  }
+
+  private count(type: ProbeKind, { name, error }: CheckResult): void {
+    const { checks } = this.counters;
+    const key = `${type}/${name}`;
+    const counter = checks.get(key) ?? { type, name, isHealthy: true, success: 0, error: 0 };
+    checks.set(key, counter);
+    counter.isHealthy = error === undefined;
+    counter[error === undefined ? 'success' : 'error']++;
   }
 
   private async whyUnhealthy(query: URLSearchParams): Promise<string> {
@@ -86,12 +126,13 @@ export class HealthChecks {
   }
 }
 
-function probeReply(kind: string, results: readonly CheckResult[], verbose: boolean): HealthReply {
-  const failed = results.some((result) => result.error !== undefined);
-  const lines = results.map(({ name, error }) =>
-    error === undefined ? `[+]${name} ok` : `[-]${name} failed: ${error}`,
-  );
+function lineOf({ name, error }: CheckResult): string {
+  return error === undefined ? `[+]${name} ok\n` : `[-]${name} failed: ${error}\n`;
+}
+
+function probeReply(kind: ProbeKind, results: readonly CheckResult[], text: string, verbose: boolean): HealthReply {
   const contentType = 'text/plain; charset=utf-8';
-  if (failed) return { status: 503, contentType, body: `${lines.join('\n')}\n${kind} check failed\n` };
-  return { status: 200, contentType, body: verbose ? `${lines.map((line) => `${line}\n`).join('')}ok\n` : 'ok\n' };
+  const failed = results.some((result) => result.error !== undefined);
+  if (failed) return { status: 503, contentType, body: `${text}${kind} check failed\n` };
+  return { status: 200, contentType, body: `${verbose ? text : ''}ok\n` };
 }

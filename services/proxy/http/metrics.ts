@@ -1,4 +1,4 @@
-import { GRPC_CODE_NAMES } from '../../../libs/errors';
+import { GRPC_CODE_NAMES, GrpcCode } from '../../../libs/errors';
 import { counter, gauge, histogram, type MetricFamily, ProcessMetrics } from '../../../libs/telemetry';
 import type { OpStats } from '../attribution/op-stats';
 import type { MemberView } from '../member-view';
@@ -10,7 +10,7 @@ import type { WritePipeline } from '../writes';
 import type { SiblingInspector } from '../sibling-inspector';
 import type { Attribution } from '../attribution/attribution';
 import type { HealthCounters } from './health-checks';
-import { placeholderFamilies } from './etcd-families';
+import { constantFamilies } from './etcd-families';
 import { type MetricsPage, renderFamilies } from './render-metrics';
 import { stageMetrics } from './stage-metrics';
 import { watchMetrics } from './watch-metrics';
@@ -70,11 +70,7 @@ export class Metrics {
     const page = new Page();
     serverMetrics(page, this.sources);
     grpcMetrics(page, this.sources.router.stats);
-    return [
-      ...page.families,
-      ...stageMetrics(this.sources.router.stats, this.sources.watchOps),
-      ...placeholderFamilies(),
-    ];
+    return [...page.families, ...stageMetrics(this.sources.router.stats, this.sources.watchOps), ...constantFamilies()];
   }
 }
 
@@ -185,6 +181,22 @@ function serverMetrics(
   page.one('etcd_server_quota_backend_bytes', 'gauge', 'Quota of the store in bytes.', quotaBytes);
   page.one('etcd_server_health_success', 'counter', 'The number of successful health checks.', health.success);
   page.one('etcd_server_health_failures', 'counter', 'The number of failed health checks.', health.failures);
+  const checks = [...health.checks.values()];
+  page.many(
+    'etcd_server_healthcheck',
+    'gauge',
+    'The result of each kind of healthcheck.',
+    checks.map(({ type, name, isHealthy }): Sample => [{ type, name }, flag(isHealthy)]),
+  );
+  page.many(
+    'etcd_server_healthchecks_total',
+    'counter',
+    'The total number of each kind of healthcheck.',
+    checks.flatMap(({ type, name, success, error }): Sample[] => [
+      [{ type, name, status: 'success' }, success],
+      [{ type, name, status: 'error' }, error],
+    ]),
+  );
   page.many('etcd_server_version', 'gauge', 'The version of the server, as a label.', [
     [{ server_version: version }, 1],
   ]);
@@ -239,6 +251,7 @@ function grpcMetrics(page: Page, stats: readonly MethodStats[]): void {
       help,
       stats.map((one) => [labels(one), value(one)]),
     );
+  promotionMetrics(page, stats);
   count('grpc_server_started_total', 'Total number of RPCs started on the server.', (one) => one.started);
   count('grpc_server_msg_received_total', 'Total number of messages received on the server.', (one) => one.received);
   count('grpc_server_msg_sent_total', 'Total number of messages sent by the server.', (one) => one.sent);
@@ -249,4 +262,25 @@ function grpcMetrics(page: Page, stats: readonly MethodStats[]): void {
     }),
   );
   page.many('grpc_server_handled_total', 'counter', 'Total number of RPCs completed on the server.', handled);
+}
+
+/** Promotions of learners that were asked for here. */
+function promotionMetrics(page: Page, stats: readonly MethodStats[]): void {
+  const handled = stats.find(
+    ({ service, method }) => service.endsWith('.Cluster') && method === 'MemberPromote',
+  )?.handled;
+  page.one(
+    'etcd_server_learner_promote_successes',
+    'counter',
+    'Learners that were promoted.',
+    handled?.[GrpcCode.OK] ?? 0,
+  );
+  page.many(
+    'etcd_server_learner_promote_failures',
+    'counter',
+    'Promotions of learners that failed.',
+    (handled ?? []).flatMap((value, code): Sample[] =>
+      code === GrpcCode.OK || value === 0 ? [] : [[{ Reason: GRPC_CODE_NAMES[code] ?? String(code) }, value]],
+    ),
+  );
 }

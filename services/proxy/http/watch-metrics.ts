@@ -1,4 +1,5 @@
 import { WATCH_LAG_SECONDS } from '../../../libs/limits';
+import type { Histogram } from '../../../libs/telemetry';
 import type { HubStatus } from '../../../proto/gen/hexad';
 import type { HubClient } from '../watch/hub-client';
 import type { Labels, Page, Sample } from './metrics';
@@ -17,6 +18,13 @@ export function watchMetrics(page: Page, hub: HubClient): void {
     total(({ slowWatchers }) => slowWatchers),
   );
   page.one('etcd_debugging_mvcc_events_total', 'counter', 'The number of events sent to watchers.', hub.eventsSent);
+  const loop = hub.sendLoop;
+  const spent = (name: string, help: string, { bounds, counts, sum }: Histogram): void =>
+    page.histogram(`etcd_debugging_server_watch_send_loop_${name}_seconds`, help, bounds, [[{}, counts, sum]]);
+  spent('watch_stream_duration', 'Time to hand a batch of events to all its watchers.', loop.events);
+  spent('watch_stream_duration_per_event', 'The same for each event and watcher.', loop.perEvent);
+  spent('control_stream_duration', 'Time to tell clients of watches made and ended.', loop.control);
+  spent('progress_duration', 'Time to tell clients of progress.', loop.progress);
   const each = (name: string, kind: 'counter' | 'gauge', help: string, value: (status: HubStatus) => number): void =>
     page.many(
       `hexad_watch_hub_${name}`,

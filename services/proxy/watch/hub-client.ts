@@ -3,6 +3,7 @@ import type { Delivery } from './delivery';
 import { HubPeer, type HubPeerOwner } from './hub-peer';
 import { HubSession, type Registration, type SessionOwner } from './hub-session';
 import { placeOf } from './placement';
+import { SendLoop } from './send-loop';
 
 export interface HubClientOptions {
   readonly afterArrivals: (callback: () => void) => void;
@@ -14,6 +15,7 @@ export interface HubClientOptions {
 
 /** All watch sessions of this process, and the hubs that serve them. Each watcher is on the hub that its range belongs to. */
 export class HubClient implements HubPeerOwner {
+  readonly sendLoop = new SendLoop();
   private readonly sessions = new Map<number, HubSession>();
   private readonly peers = new Map<string, HubPeer>();
   private lastSession = 0;

@@ -9,11 +9,13 @@ import type { Delivered, DeliveryStamps } from '../attribution/watch-times';
 import { Delivery } from './delivery';
 import { hashOf, type Place } from './placement';
 import type { Registration } from './hub-session';
+import type { SendLoop } from './send-loop';
 import { TargetSets } from './target-sets';
 
 export interface HubPeerOwner {
   /** A message with live events has been passed on. */
   delivered(stamps: DeliveryStamps, delivered: Delivered): void;
+  readonly sendLoop: SendLoop;
   afterArrivals(callback: () => void): void;
   find(session: number, hubId: number, peer: HubPeer): Registration | undefined;
   wholeSession(session: number, peer: HubPeer, delivery: Delivery): void;
@@ -74,6 +76,7 @@ export class HubPeer implements Place {
   onMessage(bytes: Uint8Array): void {
     const { deliveries, clusterId, memberId, status, timing } = decodeHubReplyBatch(bytes);
     if (status !== undefined) this.status = status;
+    const began = performance.now();
     const stamps = timing === undefined ? undefined : { timing, hub: this.shownName, memberId };
     let watchers = 0;
     let events = 0;
@@ -87,6 +90,7 @@ export class HubPeer implements Place {
       revision = content.revision;
     }
     this.eventsSent += events;
+    this.owner.sendLoop.observe(deliveries, events, performance.now() - began);
     if (stamps !== undefined) this.owner.delivered(stamps, { watchers, events, revision });
   }
 

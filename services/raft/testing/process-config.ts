@@ -98,6 +98,6 @@ export function testConfig(
       stageStamps: true,
       slowRequestMs: 100,
     },
-    log: { level: 'info', format: 'json' },
+    log: { level: 'info', format: 'json', outputs: ['default'], rotation: null },
   } as ProcessConfig;
 }

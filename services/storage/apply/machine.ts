@@ -24,11 +24,14 @@ const afterOneEntry = failpoint('applyAfterOneEntry');
 const beforeCompact = failpoint('compactBeforeCommitScheduledCompact');
 const afterCompact = failpoint('compactAfterCommitScheduledCompact');
 
+const NO_TRACE = new Uint8Array(0);
+
 /** What applying entries tells the rest of the process, in apply order. */
 export interface ApplySink extends FeedChanges {
   /** `kind` is the entry's EntryKind; undefined: a change of the configuration. */
   result(origin: number, sequence: number, outcome: ApplyOutcome, position: Position, kind?: number): void;
-  revisionMade(made: RevisionChanges): void;
+  /** `trace`: of the request, as its entry has it. */
+  revisionMade(made: RevisionChanges, trace: Uint8Array): void;
   compactionLogged(): void;
   /** The first entry of a term has been applied. */
   termStarted(term: number): void;
@@ -89,28 +92,38 @@ export class StateMachine {
     const outcome = command === undefined ? refused(Errors.MalformedRequest) : this.chain.apply(command, logEntry);
     if (command !== undefined && outcome.error === undefined) this.count(command);
     if (entry.kind === EntryKind.ENTRY_CLUSTER_VERSION) refuseNewerCluster(this.state.clusterVersion, this.release);
-    this.report(entry.origin, entry.sequence, outcome, logEntry, entry.kind);
+    this.report(entry.origin, entry.sequence, outcome, logEntry, entry.trace, entry.kind);
   }
 
-  private count({ kind, entry }: Command): void {
+  private count(command: Command): void {
     const { counts } = this;
+    const { kind, entry } = command;
     if (kind === EntryKind.ENTRY_PUT) {
       counts.puts++;
       counts.putBytes += entry.body.length;
     } else if (kind === EntryKind.ENTRY_TXN) counts.txns++;
     else if (kind === EntryKind.ENTRY_DELETE_RANGE) counts.deletes++;
-    else if (kind === EntryKind.ENTRY_LEASE_GRANT) counts.leasesGranted++;
-    else if (kind === EntryKind.ENTRY_LEASE_REVOKE) counts.leasesRevoked++;
+    else if (command.kind === EntryKind.ENTRY_LEASE_GRANT) {
+      counts.leasesGranted++;
+      counts.leaseTtl.observe(Number(command.request.TTL));
+    } else if (kind === EntryKind.ENTRY_LEASE_REVOKE) counts.leasesRevoked++;
   }
 
   private applyConfiguration(logEntry: LogEntry): void {
     const change = readable(() => decodeConfChange(logEntry.data));
     if (change === undefined) return;
-    this.report(change.origin, change.sequence, this.configuration.apply(change, logEntry), logEntry);
+    this.report(change.origin, change.sequence, this.configuration.apply(change, logEntry), logEntry, NO_TRACE);
   }
 
-  private report(origin: number, sequence: number, outcome: ApplyOutcome, position: Position, kind?: number): void {
-    if (outcome.made !== undefined) this.sink.revisionMade(outcome.made);
+  private report(
+    origin: number,
+    sequence: number,
+    outcome: ApplyOutcome,
+    position: Position,
+    trace: Uint8Array,
+    kind?: number,
+  ): void {
+    if (outcome.made !== undefined) this.sink.revisionMade(outcome.made, trace);
     this.sink.result(origin, sequence, outcome, position, kind);
   }
 }

@@ -13,6 +13,7 @@ import {
 import { type BackupChunk, decodeBackupChunk, EntryKind } from '../../../proto/gen/hexad';
 import { Compactor } from '../compactor';
 import { Gate } from '../gate';
+import { MaintenanceCounts } from '../maintenance-counts';
 import { bytes, MachineRig } from '../testing/machine-rig';
 import { FakeCall } from '../testing/fake-call';
 import { BackupServer } from './backup-server';
@@ -63,7 +64,15 @@ class Setup {
     const { state, store } = this.rig;
     this.compactor = new Compactor(store, fatal);
     const logger = createLogger('storage', 'fatal', 'm1');
-    this.server = new BackupServer({ state, gate, compactor: this.compactor, logger, fatal, stallMs });
+    this.server = new BackupServer({
+      state,
+      gate,
+      compactor: this.compactor,
+      logger,
+      fatal,
+      stallMs,
+      counts: new MaintenanceCounts(),
+    });
   }
 
   put(key: string, lease = 0n): void {

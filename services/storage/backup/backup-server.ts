@@ -9,6 +9,7 @@ import { encodeBackupChunk } from '../../../proto/gen/hexad';
 import type { Compactor } from '../compactor';
 import type { Gate } from '../gate';
 import { limits } from '../limits';
+import type { MaintenanceCounts } from '../maintenance-counts';
 import { nextTurn } from '../reads/next-turn';
 import type { ReplicatedState } from '../state/state';
 import { captureState } from './capture';
@@ -24,6 +25,7 @@ export interface BackupOptions {
   readonly fatal: (error: unknown) => never;
   /** How long a client may read nothing. */
   readonly stallMs: number;
+  readonly counts: MaintenanceCounts;
 }
 
 /**
@@ -49,8 +51,10 @@ export class BackupServer {
   }
 
   private async run(call: StreamCall, stream: BackupStream): Promise<void> {
-    const { state, compactor, logger, fatal } = this.options;
+    const { state, compactor, logger, fatal, counts } = this.options;
     const release = compactor.hold();
+    const began = performance.now();
+    counts.openReads++;
     try {
       // What compaction has found dead goes now, so that both passes see the same.
       await state.store.flush();
@@ -61,6 +65,8 @@ export class BackupServer {
       call.end({ code: GrpcCode.Internal, message: `etcdserver: snapshot failed: ${String(error)}` });
     } finally {
       release();
+      counts.openReads--;
+      counts.backup.observe((performance.now() - began) / 1000);
     }
   }
 }

@@ -13,6 +13,7 @@ import {
   type StoreCopyPart,
   type StoreSnapshot,
 } from '../../../proto/gen/hexad';
+import type { MaintenanceCounts } from '../maintenance-counts';
 import type { Identity } from '../state/ids';
 import { MemberTable } from '../state/members';
 import { saveIdentity } from '../state/state';
@@ -37,6 +38,7 @@ export interface CopyInOptions {
   /** A copy of an entry below this one is of no use. */
   readonly neededIndex: () => number;
   readonly logger: Logger;
+  readonly counts: MaintenanceCounts;
   /** Resolves when nobody else works on another generation of the store. */
   readonly makeWay: () => Promise<void>;
   /** Ends the process, to begin anew with the copy. */
@@ -106,7 +108,8 @@ class IncomingCopy {
   }
 
   private async run(): Promise<void> {
-    const { storeDir, logger } = this.options;
+    const { storeDir, logger, counts } = this.options;
+    const began = performance.now();
     let directory: string | undefined;
     try {
       await this.options.makeWay();
@@ -122,6 +125,8 @@ class IncomingCopy {
       if (directory !== undefined) rmSync(directory, { recursive: true, force: true });
       this.call.end({ code: GrpcCode.Aborted, message });
       this.isOver = true;
+    } finally {
+      counts.copyIn.observe((performance.now() - began) / 1000);
     }
   }
 

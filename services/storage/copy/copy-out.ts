@@ -4,6 +4,7 @@ import type { Logger } from '../../../libs/process';
 import type { StreamCall } from '../../../libs/rpc';
 import { Errors, GrpcCode } from '../../../libs/errors';
 import { encodeStoreCopyPart } from '../../../proto/gen/hexad';
+import type { MaintenanceCounts } from '../maintenance-counts';
 import { nextTurn } from '../reads/next-turn';
 import type { Identity } from '../state/ids';
 
@@ -17,16 +18,19 @@ export class CopyOutServer {
     private readonly identity: Identity,
     private readonly logger: Logger,
     private readonly damaged: (error: CorruptionError) => void,
+    private readonly counts: MaintenanceCounts,
   ) {}
 
   serve(call: StreamCall): void {
     call.onMessage(() => undefined);
     const copy = this.store.copy();
+    this.counts.openReads++;
     let wake: () => void = () => undefined;
     let isOpen = true;
     call.onDrain(() => wake());
     call.onClose(() => {
       isOpen = false;
+      this.counts.openReads--;
       copy.close();
       wake();
     });

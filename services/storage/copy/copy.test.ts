@@ -10,6 +10,7 @@ import { decodeStoreCopyInstalled, decodeStoreCopyPart, encodeStoreCopyPart } fr
 import { MemberTable } from '../state/members';
 import { saveIdentity, storedIdentity } from '../state/state';
 import { CopyInServer } from './copy-in';
+import { MaintenanceCounts } from '../maintenance-counts';
 import { CopyOutServer } from './copy-out';
 import { clearInstalled, readInstalled } from './installed';
 
@@ -99,6 +100,7 @@ beforeEach(() => {
     store: target,
     neededIndex: () => target.applied.index + 1,
     logger,
+    counts: new MaintenanceCounts(),
     makeWay: () => Promise.resolve(),
     restart: (reason) => restarts.push(reason),
   });
@@ -113,7 +115,7 @@ afterEach(async () => {
 async function copyOut(): Promise<Uint8Array[]> {
   await source.flush();
   const wire = new Wire();
-  new CopyOutServer(source, sender, logger, () => undefined).serve(wire.call);
+  new CopyOutServer(source, sender, logger, () => undefined, new MaintenanceCounts()).serve(wire.call);
   expect(await wire.ended()).toBe('ok');
   return wire.sent;
 }

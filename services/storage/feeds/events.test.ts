@@ -1,4 +1,5 @@
 import type { RevisionChanges, Store } from '../../../libs/mvcc';
+import { encodeTrace, formatTraceparent } from '../../../libs/telemetry';
 import { decodeEventBatch, encodeEventsRequest, type EventBatch } from '../../../proto/gen/hexad';
 import { Gate } from '../gate';
 import { FakeCall } from '../testing/fake-call';
@@ -28,7 +29,7 @@ function connect(idle: boolean): FakeCall {
 }
 
 /** Applies a put; `made` is what an apply hands on, with a reader that fails when the feed looks at it in vain. */
-function write(read?: () => void): void {
+function write(read?: () => void, trace: Uint8Array = new Uint8Array(0)): void {
   store.revision += 1;
   const kv = Uint8Array.of(store.revision);
   const version = { key: Uint8Array.of(107), isDelete: false, kv, previousRevision: 0 };
@@ -39,7 +40,7 @@ function write(read?: () => void): void {
       return [{ version, previous: undefined }];
     },
   };
-  feed.add(made as unknown as RevisionChanges);
+  feed.add(made as unknown as RevisionChanges, trace);
 }
 
 const batches = (fake: FakeCall): EventBatch[] => fake.sent.map((message) => decodeEventBatch(message));
@@ -129,4 +130,22 @@ describe('the live feed', () => {
     write(looked);
     expect(looked).not.toHaveBeenCalled();
   });
+});
+
+test('a message on the bus names the trace of a request that is among its causes, if one is traced', () => {
+  feed.close();
+  const published: string[] = [];
+  const bus = { publish: (_: Uint8Array, traceparent: string) => void published.push(traceparent) };
+  feed = new EventsFeed({ store: store as unknown as Store, identity, gate, bus });
+  gate.open();
+  const fake = new FakeCall();
+  feed.serve(fake.call);
+  fake.receive(encodeEventsRequest({ bus: true }));
+  const first = { traceId: '4bf92f3577b34da6a3ce929d0e0e4736', spanId: '00f067aa0ba902b7', sampled: true };
+  for (const trace of [undefined, encodeTrace(first), encodeTrace({ ...first, spanId: '00f067aa0ba902b8' })])
+    write(undefined, trace);
+  feed.flush();
+  write();
+  feed.flush();
+  expect(published).toEqual([formatTraceparent(first), '']);
 });

@@ -1,5 +1,6 @@
 import type { EventPublisher } from '../../../libs/event-bus';
 import type { RevisionChanges, Store } from '../../../libs/mvcc';
+import { decodeTrace, formatTraceparent } from '../../../libs/telemetry';
 import type { StreamCall } from '../../../libs/rpc';
 import { decodeEventsRequest, encodeEventBatch } from '../../../proto/gen/hexad';
 import type { Gate } from '../gate';
@@ -8,6 +9,8 @@ import type { EventStamps } from '../event-stamps';
 import type { Identity } from '../state/ids';
 import { RevisionBuffer } from './revision-buffer';
 import { onRequests, Subscription } from './subscription';
+
+const NO_TRACE = new Uint8Array(0);
 
 /** How a hub gets events: by its stream, over the event bus, or not at all. */
 type Wish = 'stream' | 'bus' | 'none';
@@ -53,6 +56,8 @@ export class EventsFeed {
   private previousRevision = 0;
   private lastRevision = 0;
   private pendingSinceMicros = 0;
+  /** Of the first traced request among those pending. */
+  private pendingTrace: Uint8Array = NO_TRACE;
   private sentSinceTick = false;
   private readonly timer: NodeJS.Timeout;
   private readonly store: Store;
@@ -89,14 +94,16 @@ export class EventsFeed {
     clearInterval(this.timer);
   }
 
-  add(made: RevisionChanges): void {
+  /** `trace`: of the request that made it; empty: it is not traced. */
+  add(made: RevisionChanges, trace: Uint8Array): void {
     if (!this.streams.isWanted && this.bus?.isWanted !== true) return;
     // A batch has no holes, whoever came and went between two revisions.
     if (this.pending.length > 0 && made.revision !== this.lastRevision + 1) this.flush();
     if (this.pending.length === 0) {
       this.previousRevision = made.revision - 1;
       this.pendingSinceMicros = this.wallMicros();
-    }
+      this.pendingTrace = trace;
+    } else if (this.pendingTrace.length === 0) this.pendingTrace = trace;
     this.lastRevision = made.revision;
     this.pending.append(made.revision, made.changes);
     if (this.pending.length > limits.messageBytesTarget) this.flush();
@@ -110,8 +117,10 @@ export class EventsFeed {
     const stamps = this.stamps?.publish();
     const message = this.pending.take(encodeEventBatch({ ...frame, previousRevision, committedAtMicros, ...stamps }));
     this.sentSinceTick = true;
-    if (this.streams.isWanted) this.streams.publish(message);
-    if (this.bus?.isWanted === true) this.bus.publish(message);
+    if (this.streams.isWanted) this.streams.publish(message, '');
+    if (this.bus?.isWanted !== true) return;
+    const trace = decodeTrace(this.pendingTrace);
+    this.bus.publish(message, trace === undefined ? '' : formatTraceparent(trace));
   }
 
   private streamPublisher(): EventPublisher {
@@ -132,7 +141,7 @@ export class EventsFeed {
       get isWanted() {
         return following.bus > 0;
       },
-      publish: (message) => bus.publish(message),
+      publish: (message, traceparent) => bus.publish(message, traceparent),
     };
   }
 
@@ -159,7 +168,7 @@ export class EventsFeed {
         if (wish !== 'stream' || !this.sentSinceTick) subscription.send(heartbeat);
       }
       // Also while nobody asks for the bus: that is how a hub knows that the bus can be asked for.
-      if (this.gate.isOpen && !(this.sentSinceTick && this.following.bus > 0)) this.bus?.publish(heartbeat);
+      if (this.gate.isOpen && !(this.sentSinceTick && this.following.bus > 0)) this.bus?.publish(heartbeat, '');
     }
     this.sentSinceTick = false;
   }

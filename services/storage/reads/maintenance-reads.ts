@@ -9,6 +9,7 @@ import {
   writeHashKVResponse,
   writeHashResponse,
 } from '../../../proto/gen/etcdserverpb';
+import type { Histogram } from '../../../libs/telemetry';
 import { encodeStorageStatus, StorageMethod } from '../../../proto/gen/hexad';
 import { downgradeAnswer, refusalOfDowngrade } from '../apply/downgrade';
 import { mvccError } from '../mvcc-errors';
@@ -68,7 +69,7 @@ function alarmText({ memberID, alarm }: RaisedAlarm): string {
 /** etcd's Hash covers its file's buckets and serves debugging only; here it is the hash of the keys' history. */
 function hash(context: ReadContext, call: BatchCall, peer: BatchPeer): void {
   if (refusedRead(call, peer, authoriseRoot(context.state.auth, call))) return;
-  answerLater(context, call, peer, 0, (result) =>
+  answerLater(context, call, peer, 0, context.counts.hash, (result) =>
     replyWith(context, call, peer, writeHashResponse, { hash: result.hash }),
   );
 }
@@ -80,7 +81,8 @@ function hashKv(context: ReadContext, call: BatchCall, peer: BatchPeer): void {
     peer.reply(call.id, Errors.FutureRev.id);
     return;
   }
-  answerLater(context, call, peer, Math.max(0, Number(revision)), (result) =>
+  const { hashAtRevision } = context.counts;
+  answerLater(context, call, peer, Math.max(0, Number(revision)), hashAtRevision, (result) =>
     replyWith(context, call, peer, writeHashKVResponse, result),
   );
 }
@@ -97,11 +99,14 @@ function answerLater(
   call: BatchCall,
   peer: BatchPeer,
   revision: number,
+  took: Histogram,
   answer: (result: HashResult) => void,
 ): void {
+  const began = performance.now();
   void context.state.store
     .hashKv(revision, nextTurn)
     .then((outcome) => {
+      took.observe((performance.now() - began) / 1000);
       if (outcome.ok) answer(outcome.value);
       else peer.reply(call.id, mvccError(outcome.error).id);
     })

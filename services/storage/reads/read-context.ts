@@ -3,6 +3,7 @@ import { CorruptionError } from '../../../libs/mvcc';
 import type { KeysOfLease } from '../../../libs/rbac';
 import type { BatchCall, BatchPeer } from '../../../libs/rpc';
 import type { Writer } from '../../../libs/wire';
+import type { MaintenanceCounts } from '../maintenance-counts';
 import type { ResponseHeaders } from '../headers';
 import type { ReplicatedState } from '../state/state';
 import type { ReadMethod } from './read-server';
@@ -14,6 +15,7 @@ export interface ReadContext {
   /** Effective quota in bytes; 0: none. */
   readonly quotaBytes: number;
   readonly keysOfLease: KeysOfLease;
+  readonly counts: MaintenanceCounts;
   /** What was read is not what was written; returns if the process goes on. */
   readonly damaged: (error: CorruptionError) => void;
 }

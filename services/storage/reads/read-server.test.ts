@@ -5,6 +5,7 @@ import { encodeRangeRequest } from '../../../proto/gen/etcdserverpb';
 import { EntryKind, StorageMethod } from '../../../proto/gen/hexad';
 import { Gate } from '../gate';
 import { ResponseHeaders } from '../headers';
+import { MaintenanceCounts } from '../maintenance-counts';
 import { bytes, IDENTITY, MachineRig } from '../testing/machine-rig';
 import { createReadMethods } from './methods';
 import { ReadServer } from './read-server';
@@ -50,6 +51,7 @@ function rig(): {
     headers: new ResponseHeaders(IDENTITY),
     quotaBytes: 0,
     keysOfLease: () => [],
+    counts: new MaintenanceCounts(),
     damaged,
   };
   const reads = new ReadServer(machine.store, gate, createReadMethods(context), {

@@ -114,7 +114,7 @@ export class StorageProcess {
       internalTls: null,
       checks: { divergence: true, initialCorrupt: false, corruptMs: 0, scrubBytesPerSecond: 0 },
       telemetry: { enabled: false, stageStamps: true },
-      log: { level: 'info', format: 'json' },
+      log: { level: 'info', format: 'json', outputs: ['default'], rotation: null },
     };
   }
 }

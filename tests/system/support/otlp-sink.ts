@@ -1,3 +1,5 @@
+import { createServer, type Server as HttpServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import protobuf from 'protobufjs';
 
@@ -50,9 +52,12 @@ interface Decoded {
   }>;
 }
 
-/** A real OTLP/gRPC receiver that keeps what it is sent. */
+/** A real OTLP receiver, over gRPC or HTTP, that keeps what it is sent. */
 export class OtlpSink {
   readonly spans: ReceivedSpan[] = [];
+  /** Of what came over HTTP. */
+  readonly contentTypes = new Set<string>();
+  private http: HttpServer | undefined;
   private readonly server = new Server();
   private readonly request = protobuf.parse(OTLP).root.lookupType('ExportTraceServiceRequest');
 
@@ -85,8 +90,34 @@ export class OtlpSink {
     return `127.0.0.1:${port}`;
   }
 
+  /** The same over HTTP/1.1, in protobuf and in JSON, as `POST /v1/traces`. */
+  async startHttp(): Promise<string> {
+    const server = createServer((request, response) => {
+      const chunks: Buffer[] = [];
+      request.on('data', (chunk: Buffer) => chunks.push(chunk));
+      request.on('end', () => {
+        const type = request.headers['content-type'] ?? '';
+        const isKnown = request.method === 'POST' && request.url === '/v1/traces' && TYPES.includes(type);
+        if (isKnown) this.takeHttp(type, Buffer.concat(chunks));
+        response.writeHead(isKnown ? 200 : 400, { 'Content-Type': type }).end(type === JSON_TYPE ? '{}' : '');
+      });
+    });
+    this.http = server;
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    return `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  }
+
+  private takeHttp(type: string, body: Buffer): void {
+    this.contentTypes.add(type);
+    if (type === JSON_TYPE) this.keep(fromJson(JSON.parse(body.toString('utf8')) as JsonExport));
+    else this.take(body);
+  }
+
   private take(bytes: Buffer): void {
-    const decoded = this.request.decode(bytes) as unknown as Decoded;
+    this.keep(this.request.decode(bytes) as unknown as Decoded);
+  }
+
+  private keep(decoded: Decoded): void {
     const hex = (id: Uint8Array): string => Buffer.from(id).toString('hex');
     for (const { resource, scopeSpans } of decoded.resourceSpans) {
       const value = (name: string): string =>
@@ -106,5 +137,46 @@ export class OtlpSink {
 
   stop(): void {
     this.server.forceShutdown();
+    this.http?.closeAllConnections();
+    this.http?.close();
   }
+}
+
+const JSON_TYPE = 'application/json';
+const TYPES = [JSON_TYPE, 'application/x-protobuf'];
+
+/** OTLP's JSON, whose ids are hexadecimal. */
+interface JsonExport {
+  readonly resourceSpans: ReadonlyArray<{
+    readonly resource: Decoded['resourceSpans'][number]['resource'];
+    readonly scopeSpans: ReadonlyArray<{
+      readonly spans: ReadonlyArray<{
+        readonly traceId: string;
+        readonly spanId: string;
+        readonly parentSpanId?: string;
+        readonly name: string;
+        readonly links?: ReadonlyArray<{ readonly traceId: string }>;
+        readonly status?: { readonly code?: number };
+      }>;
+    }>;
+  }>;
+}
+
+function fromJson({ resourceSpans }: JsonExport): Decoded {
+  const id = (hex = ''): Uint8Array => Buffer.from(hex, 'hex');
+  return {
+    resourceSpans: resourceSpans.map(({ resource, scopeSpans }) => ({
+      resource,
+      scopeSpans: scopeSpans.map(({ spans }) => ({
+        spans: spans.map(({ traceId, spanId, parentSpanId, name, links, status }) => ({
+          traceId: id(traceId),
+          spanId: id(spanId),
+          parentSpanId: id(parentSpanId),
+          name,
+          links: (links ?? []).map((link) => ({ traceId: id(link.traceId) })),
+          status: { code: status?.code ?? 0 },
+        })),
+      })),
+    })),
+  };
 }

@@ -1,0 +1,2 @@
+export { type LogSink, openLogSink } from './log-sink';
+export { textWithoutSecrets, withoutSecrets } from './secrets';
