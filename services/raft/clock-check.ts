@@ -90,7 +90,7 @@ export class ClockCheck {
       const against = all.filter((id) => id !== self && sign * (this.ahead.get(id) ?? 0) > DRIFT_MAX_MS);
       if (against.length < quorum) continue;
       const by = Math.min(...against.map((id) => Math.abs(this.ahead.get(id) ?? 0))) / 1000;
-      const names = against.map(nameOf).join(', ');
+      const names = against.map(nameOf).sort().join(', ');
       return (
         `the clock of this host is ${by.toFixed(1)} s ${sign > 0 ? 'ahead of' : 'behind'} that of most members (${names}): ` +
         'set it (with chrony or ntpd, for example) and start again'
