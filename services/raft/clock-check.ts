@@ -18,16 +18,16 @@ export interface ClockAnswer {
 
 export interface ClockCheckOptions {
   readonly self: NodeId;
-  voters(): readonly NodeId[];
-  nameOf(id: NodeId): string;
+  readonly voters: () => readonly NodeId[];
+  readonly nameOf: (id: NodeId) => string;
   /** Undefined: no answer, or one of a version that does not say. */
-  ask(id: NodeId): Promise<ClockAnswer | undefined>;
+  readonly ask: (id: NodeId) => Promise<ClockAnswer | undefined>;
   /** Milliseconds, monotonic. */
-  now(): number;
-  wallClock(): number;
+  readonly now: () => number;
+  readonly wallClock: () => number;
   readonly logger: Pick<Logger, 'warn'>;
   /** Ends the process. */
-  refuse(reason: string): void;
+  readonly refuse: (reason: string) => void;
 }
 
 /**

@@ -157,27 +157,35 @@ describeWithEngine('a container that is set up wrongly', () => {
       const begun: string[] = [];
       try {
         for (const name of ['m1', 'm2']) {
+          const place = [
+            '--network',
+            network,
+            '--network-alias',
+            `${name}-raft`,
+            '--volume',
+            `${await volume()}:/data`,
+          ];
+          const env = environment({ ETCD_NAME: name, ETCD_INITIAL_ADVERTISE_PEER_URLS: `http://${name}-raft:2380` });
           const { stdout } = await run('docker', [
-            ...['run', '--detach', '--init', '--network', network, '--network-alias', `${name}-raft`],
-            ...['--volume', `${await volume()}:/data`],
-            ...environment({ ETCD_NAME: name, ETCD_INITIAL_ADVERTISE_PEER_URLS: `http://${name}-raft:2380` }),
-            ...[IMAGE, 'process', 'raft'],
+            'run',
+            '--detach',
+            '--init',
+            ...place,
+            ...env,
+            IMAGE,
+            'process',
+            'raft',
           ]);
           begun.push(stdout.trim());
         }
-        const { code, lines } = await start(
-          [
-            ...['--network', network, '--network-alias', 'm3-raft'],
-            ...['--volume', `${await volume()}:/data`, '--volume', `${FAKETIME ?? ''}:/faketime.so:ro`],
-          ],
-          {
-            ETCD_NAME: 'm3',
-            ETCD_INITIAL_ADVERTISE_PEER_URLS: 'http://m3-raft:2380',
-            LD_PRELOAD: '/faketime.so',
-            FAKETIME: '+3600s',
-            FAKETIME_DONT_FAKE_MONOTONIC: '1',
-          },
-        );
+        const place = ['--network', network, '--network-alias', 'm3-raft', '--volume', `${await volume()}:/data`];
+        const { code, lines } = await start([...place, '--volume', `${FAKETIME ?? ''}:/faketime.so:ro`], {
+          ETCD_NAME: 'm3',
+          ETCD_INITIAL_ADVERTISE_PEER_URLS: 'http://m3-raft:2380',
+          LD_PRELOAD: '/faketime.so',
+          FAKETIME: '+3600s',
+          FAKETIME_DONT_FAKE_MONOTONIC: '1',
+        });
         expect({ code, lines }).toEqual({
           code: 1,
           lines: [

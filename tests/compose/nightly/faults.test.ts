@@ -4,7 +4,10 @@ import { describeWithEngine, Stack } from '../support/stack';
 const PARTS = ['raft', 'storage', 'lease', 'auth'];
 const KILLED = [
   ...['m1', 'm2', 'm3'].flatMap((member) => PARTS.map((part) => `${member}-${part}`)),
-  ...['watch', 'proxy', 'edge', 'nats'],
+  'watch',
+  'proxy',
+  'edge',
+  'nats',
 ];
 
 describeWithEngine('the stack under faults', () => {
