@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the Debian packages that tests need, when it may: as root, with apt. Says what is missing otherwise; tests
 # whose tool is missing are then skipped by name.
-packages="etcd-client etcd-server nats-server prometheus python3-grpcio docker.io docker-compose debootstrap iptables"
+packages="etcd-client etcd-server nats-server prometheus python3-grpcio docker.io docker-compose debootstrap iptables libfaketime"
 # grpc-java, where there is a JDK to run it.
 command -v javac >/dev/null && packages="$packages libgrpc-java libnetty-java libguava-java libperfmark-java"
 missing=""

@@ -149,7 +149,13 @@ const AUTH: readonly Row[] = [
 const MONITORING: readonly Row[] = [
   ['enable-pprof', 'bool', 'false', 'harmless', 'Profiling over HTTP.'],
   ['metrics', 'string', 'basic', 'harmless', "'basic' or 'extensive'."],
-  ['listen-metrics-urls', 'strings', '', 'used', 'URLs that serve only /metrics and health.'],
+  [
+    'listen-metrics-urls',
+    'strings',
+    '',
+    'used',
+    'URLs that serve only /metrics and health; of a process that runs alone, its own.',
+  ],
   ['logger', 'string', 'zap', 'harmless', 'Logger; there is one.'],
   ['log-outputs', 'strings', 'default', 'used', 'default, stderr, stdout, systemd/journal or paths of files.'],
   ['log-level', 'string', 'info', 'used', 'debug, info, warn, error, panic or fatal.'],

@@ -6,12 +6,20 @@ import {
   PROCESS_PATHS,
 } from '../../proto/gen/hexad';
 import type { Handlers, UnaryCall } from '../rpc';
-import { type MetricSource, ProcessMetrics } from '../telemetry';
+import { type MetricFamily, type MetricSource, ProcessMetrics } from '../telemetry';
 import { isLogLevel, type Logger, setLogLevel } from './logger';
+
+let tellAll: () => MetricFamily[] = () => [];
+
+/** What this process tells of itself once it serves `hexad.Process`. */
+export function ownFamilies(): MetricFamily[] {
+  return tellAll();
+}
 
 /** `hexad.Process`: the process's own metrics and those of `source`, and its log level. */
 export function introspectionHandlers(process_: string, logger: Logger, source: MetricSource): Handlers {
   const metrics = new ProcessMetrics(process_);
+  tellAll = () => [...metrics.families(), ...source()];
   return {
     unary: {
       [PROCESS_PATHS.Metrics]: (call: UnaryCall) => {

@@ -3,8 +3,10 @@ import { Socket } from 'node:net';
 import type { ProcessConfig, ProcessName } from '../config/process-config';
 import { failpointEnvironment, followSupervisor, hostOwnFailpoints } from './failpoints';
 import { useInternalTls } from './internal-tls';
+import { ownFamilies } from './introspection';
 import { createLogger, type Logger } from './logger';
 import { openLogSink } from './logging';
+import { listenForScrapes } from './metrics-listener';
 import { StartError } from './start-error';
 
 /** Exit code of a process that refuses to start; the supervisor then ends the member instead of restarting. */
@@ -139,6 +141,9 @@ async function host(
     }
     useInternalTls(config.internalTls, name);
     const running = await start({ config, logger, fatal, restart, removed });
+    // In a member those are the proxy's, which tells of all six; a proxy has its own.
+    if (!supervised && name !== 'proxy')
+      await listenForScrapes(config.urls.listenMetrics, config.rpcEngine, ownFamilies);
     stopOnTerm(running, logger);
     tell(supervised, { ready: true, address: running.address });
   } catch (error) {

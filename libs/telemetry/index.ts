@@ -16,3 +16,4 @@ export {
   type MetricSource,
 } from './metric-families';
 export { ProcessMetrics } from './process-metrics';
+export { type MetricsPage, renderFamilies } from './render-metrics';

@@ -1,10 +1,10 @@
-import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
+import { lookupAll } from '../../libs/names';
 import type { HostPort } from './config';
 
 export type Lookup = (host: string) => Promise<readonly { readonly address: string; readonly family: number }[]>;
 
-export const systemLookup: Lookup = (host) => lookup(host, { all: true });
+export const systemLookup: Lookup = lookupAll;
 
 /** Keeps the list of proxies up to date: all addresses of each name. */
 export class Resolver {

@@ -22,6 +22,7 @@ async function generate(
   const pems = await selfsigned.generate([{ name: 'organizationName', value: 'hexad' }], {
     keyType: 'ec',
     curve: 'P-256',
+    algorithm: 'sha256', // the package's own default is SHA-1
     notAfterDate,
     extensions: [
       { name: 'keyUsage', digitalSignature: true, keyEncipherment: true },

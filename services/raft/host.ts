@@ -1,6 +1,6 @@
 import type { ProcessConfig } from '../../libs/config';
 import { Errors, type CatalogueError } from '../../libs/errors';
-import type { DataProcessContext, Logger } from '../../libs/process';
+import { type DataProcessContext, type Logger, StartError } from '../../libs/process';
 import { type ConfState, type Message, MessageType, type NodeId, type SoftState } from '../../libs/raft';
 import type { UnaryCall } from '../../libs/rpc';
 import { hostMicros, type MetricFamily, type Tracing } from '../../libs/telemetry';
@@ -16,6 +16,7 @@ import {
   type StoreSnapshot,
 } from '../../proto/gen/hexad';
 import { CommitMoments } from './commit-moments';
+import { ClockCheck } from './clock-check';
 import type { PeerMember, RaftSettings } from './config';
 import { bestSuccessor, Consensus } from './consensus';
 import { Deliver } from './deliver';
@@ -24,6 +25,7 @@ import { ConfGuard } from './conf-guard';
 import type { Opened } from './open';
 import { peerClientTls } from '../../libs/peer-address';
 import { AllPeerCounts } from './peers/peer-counts';
+import { askClock } from './peers/peer-clock';
 import { PeerEncoder } from './peers/peer-codec';
 import type { PeerStamps } from './peers/peer';
 import { PeerSet } from './peers/peer-set';
@@ -68,6 +70,8 @@ export class RaftHost {
   readonly peerServer: PeerServer;
   readonly snapshots: Snapshots;
   private readonly unfitStore: UnfitStore;
+
+  private readonly clocks: ClockCheck;
 
   private readonly consensus: Consensus;
   private readonly peers: PeerSet;
@@ -171,6 +175,7 @@ export class RaftHost {
     this.status = new StatusFeed(consensus, settings);
     this.relay = new Relay({ ...shared, memberId: settings.memberId, peers });
     this.peerServer = this.createPeerServer(fatal);
+    this.clocks = this.createClockCheck();
   }
 
   /** Begins to tick. A sole voter campaigns at once. */
@@ -221,6 +226,7 @@ export class RaftHost {
 
   async stop(): Promise<void> {
     clearInterval(this.ticker);
+    this.clocks.stop();
     this.consensus.stop();
     this.snapshots.close();
     this.peers.close();
@@ -368,8 +374,23 @@ export class RaftHost {
     const { clusterId } = this.settings;
     const list = members.map(({ id, name, peerUrls, isLearner }) => ({ id, name, peerUrls: [...peerUrls], isLearner }));
     const { started } = this.deliver;
-    call.reply(encodePeerMembersResponse({ clusterId, members: list, removed: [...removed], started }));
+    const wallMs = Date.now();
+    call.reply(encodePeerMembersResponse({ clusterId, members: list, removed: [...removed], started, wallMs }));
   };
+
+  private createClockCheck(): ClockCheck {
+    const { settings, consensus, book, logger, endings } = this;
+    return new ClockCheck({
+      self: settings.memberId,
+      voters: () => consensus.core.confState.voters,
+      nameOf: (id) => book.members.find((member) => member.id === id)?.name || id.toString(16),
+      ask: (id) => askClock(this.peers, id),
+      now: () => performance.now(),
+      wallClock: Date.now,
+      logger,
+      refuse: (reason) => endings.fatal(new StartError(reason)),
+    });
+  }
 
   private tick(): void {
     this.stamps.tick();
@@ -378,6 +399,7 @@ export class RaftHost {
     if (target !== 0n)
       this.logger.warn({ to: target.toString(16) }, 'the WAL does not sync: leadership is handed over');
     this.unfitStore.tick();
+    this.clocks.tick();
     this.proposals.retryHeld();
     this.reads.tick();
     this.relay.tick();
@@ -455,6 +477,7 @@ export class RaftHost {
 
   private peerConnected(id: NodeId): void {
     this.snapshots.reconnected(id);
+    void this.clocks.compare(id);
     this.advanceFirstElection();
     this.proposals.retryHeld();
     this.consensus.schedule();

@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { generate } from 'selfsigned';
@@ -12,6 +12,15 @@ const MEMBER = {
   ETCD_INITIAL_ADVERTISE_PEER_URLS: 'http://m1-raft:2380',
   ETCD_LISTEN_PEER_URLS: 'http://0.0.0.0:2380',
 };
+
+/** Debian's libfaketime, by which one container has a clock of its own: containers share that of the host. */
+const FAKETIME = ['x86_64', 'aarch64']
+  .map((machine) => `/usr/lib/${machine}-linux-gnu/faketime/libfaketime.so.1`)
+  .find((path) => existsSync(path));
+
+function environment(env: Readonly<Record<string, string>>): string[] {
+  return Object.entries({ ...MEMBER, ...env }).flatMap(([name, value]) => ['--env', `${name}=${value}`]);
+}
 
 /** What is wrong with a start is said in one line, in the container's log, and the container ends with 1. */
 describeWithEngine('a container that is set up wrongly', () => {
@@ -38,7 +47,6 @@ describeWithEngine('a container that is set up wrongly', () => {
     env: Readonly<Record<string, string>> = {},
     ...command: string[]
   ): Promise<{ code: number; lines: string[] }> {
-    const variables = Object.entries({ ...MEMBER, ...env }).flatMap(([name, value]) => ['--env', `${name}=${value}`]);
     const isolated = [
       'run',
       '--rm',
@@ -48,11 +56,10 @@ describeWithEngine('a container that is set up wrongly', () => {
       '/tmp',
       '--cap-drop',
       'ALL',
-      '--network',
-      'none',
+      ...(args.includes('--network') ? [] : ['--network', 'none']),
     ];
     const process_ = command.length > 0 ? command : ['process', 'raft'];
-    const { code, stderr } = await run('docker', [...isolated, ...args, ...variables, IMAGE, ...process_]);
+    const { code, stderr } = await run('docker', [...isolated, ...args, ...environment(env), IMAGE, ...process_]);
     const lines = stderr.split('\n').filter((line) => line !== '' && !line.startsWith('{'));
     return { code, lines };
   }
@@ -140,6 +147,59 @@ describeWithEngine('a container that is set up wrongly', () => {
       expect({ code, lines }).toEqual({ code: 1, lines: [expect.stringMatching(wanted)] });
     },
     30_000,
+  );
+
+  (FAKETIME === undefined ? test.skip : test)(
+    "a clock that is an hour ahead of the other members'",
+    async () => {
+      const network = `hexad-clock-${process.pid}`;
+      await run('docker', ['network', 'create', '--internal', network]);
+      const begun: string[] = [];
+      try {
+        for (const name of ['m1', 'm2']) {
+          const place = [
+            '--network',
+            network,
+            '--network-alias',
+            `${name}-raft`,
+            '--volume',
+            `${await volume()}:/data`,
+          ];
+          const env = environment({ ETCD_NAME: name, ETCD_INITIAL_ADVERTISE_PEER_URLS: `http://${name}-raft:2380` });
+          const { stdout } = await run('docker', [
+            'run',
+            '--detach',
+            '--init',
+            ...place,
+            ...env,
+            IMAGE,
+            'process',
+            'raft',
+          ]);
+          begun.push(stdout.trim());
+        }
+        const place = ['--network', network, '--network-alias', 'm3-raft', '--volume', `${await volume()}:/data`];
+        const { code, lines } = await start([...place, '--volume', `${FAKETIME ?? ''}:/faketime.so:ro`], {
+          ETCD_NAME: 'm3',
+          ETCD_INITIAL_ADVERTISE_PEER_URLS: 'http://m3-raft:2380',
+          LD_PRELOAD: '/faketime.so',
+          FAKETIME: '+3600s',
+          FAKETIME_DONT_FAKE_MONOTONIC: '1',
+        });
+        expect({ code, lines }).toEqual({
+          code: 1,
+          lines: [
+            expect.stringMatching(
+              /^hexad raft: the clock of this host is 3\d{3}\.\d s ahead of that of most members \(m1, m2\): set it \(with chrony or ntpd, for example\) and start again$/,
+            ),
+          ],
+        });
+      } finally {
+        if (begun.length > 0) await run('docker', ['rm', '--force', ...begun]);
+        await run('docker', ['network', 'rm', network]);
+      }
+    },
+    60_000,
   );
 
   test('a log that is gone though the member has run before', async () => {

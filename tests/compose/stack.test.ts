@@ -1,14 +1,18 @@
 import { connect } from 'node:net';
-import { Client, credentials, Metadata } from '@grpc/grpc-js';
-import { readFileSync } from 'node:fs';
-import { encodePutRequest, KV_PATHS } from '../../proto/gen/etcdserverpb';
+import type { ReceivedSpan } from '../system/support/otlp-sink';
 import { run } from '../system/support/tools';
 import { waitFor } from '../system/support/wait-for';
 import { Load } from './support/load';
 import { describeWithEngine, Stack } from './support/stack';
+import { tracedPut, tracedTimeToLive, tracedUserAdd, tracedWatch } from './support/traced';
 
 const HEALTHY_WITHIN_MS = 60_000;
-const TRACE_ID = '4bf92f3577b34da6a3ce929d0e0e4736';
+const [TRACE_ID, WATCH_TRACE_ID, LEASE_TRACE_ID, AUTH_TRACE_ID] = [
+  '4bf92f3577b34da6a3ce929d0e0e4731',
+  '4bf92f3577b34da6a3ce929d0e0e4732',
+  '4bf92f3577b34da6a3ce929d0e0e4733',
+  '4bf92f3577b34da6a3ce929d0e0e4734',
+] as const;
 
 describeWithEngine('docker compose up', () => {
   let stack: Stack;
@@ -72,30 +76,42 @@ describeWithEngine('docker compose up', () => {
     expect(answer).not.toMatch(/HTTP/);
   }, 30_000);
 
-  test('a put arrives at the collector as spans of every process it crossed', async () => {
-    const { ca, cert, key } = stack.credentials;
-    const tls = credentials.createSsl(readFileSync(ca), readFileSync(key), readFileSync(cert));
-    const client = new Client(stack.endpoint, tls);
-    const metadata = new Metadata();
-    metadata.set('traceparent', `00-${TRACE_ID}-00f067aa0ba902b7-01`);
-    const request = Buffer.from(encodePutRequest({ key: Buffer.from('traced'), value: Buffer.from('v') }));
-    const same = (bytes: Buffer): Buffer => bytes;
-    await new Promise<void>((resolve, reject) => {
-      client.makeUnaryRequest(KV_PATHS.Put, same, same, request, metadata, (error) =>
-        error === null ? resolve() : reject(error),
-      );
-    });
-    client.close();
-    const wanted = ['hexad-proxy', 'hexad-raft', 'hexad-storage'];
+  /** `service@member` of the spans of this trace that have arrived at the collector. */
+  async function placesOf(traceId: string): Promise<Set<string>> {
+    const spans = (await stack.logs('collector'))
+      .split('\n')
+      .flatMap((line) => (line.includes(traceId) ? [JSON.parse(line.slice(line.indexOf('{'))) as ReceivedSpan] : []));
+    return new Set(
+      spans.map(({ service, member }) => (/raft|storage/.test(service) ? `${service}@${member}` : service)),
+    );
+  }
+
+  async function arrive(traceId: string, wanted: readonly string[]): Promise<void> {
     await waitFor(
       `spans of ${wanted.join(', ')}`,
       async () => {
-        const lines = (await stack.logs('collector')).split('\n').filter((line) => line.includes(TRACE_ID));
-        return wanted.every((service) => lines.some((line) => line.includes(`"${service}"`)));
+        const places = await placesOf(traceId);
+        return wanted.every((place) => places.has(place));
       },
       30_000,
     );
-  }, 60_000);
+  }
+
+  test('a put arrives at the collector as spans of every process of every member that it crossed', async () => {
+    const places = ['raft', 'storage'].flatMap((part) => ['m1', 'm2', 'm3'].map((member) => `hexad-${part}@${member}`));
+    // With a watcher on the key, whose hub has a part in it.
+    await tracedWatch(stack, WATCH_TRACE_ID, 'traced', () => tracedPut(stack, TRACE_ID));
+    await arrive(TRACE_ID, ['hexad-proxy', ...places]);
+    await arrive(WATCH_TRACE_ID, ['hexad-watch']);
+  }, 90_000);
+
+  test('and so do requests that the lease and the auth process have a part in', async () => {
+    const [, lease = ''] = /^lease ([0-9a-f]+) granted/.exec(await stack.ctl('lease', 'grant', '60')) ?? [];
+    await tracedTimeToLive(stack, LEASE_TRACE_ID, BigInt(`0x${lease}`));
+    await tracedUserAdd(stack, AUTH_TRACE_ID, 'traced');
+    await arrive(LEASE_TRACE_ID, ['hexad-proxy', 'hexad-lease']);
+    await arrive(AUTH_TRACE_ID, ['hexad-proxy', 'hexad-auth']);
+  }, 90_000);
 
   test('with tiers scaled under load no watch misses an event, no read fails, and proxies see what others wrote', async () => {
     const clients = [stack.client(), stack.client()] as const;

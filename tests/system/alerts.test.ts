@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { load } from 'js-yaml';
 import { Cluster, ROOT } from './support/cluster';
@@ -6,7 +6,7 @@ import { describeWith, run } from './support/tools';
 
 const RULES = join(ROOT, 'deploy', 'prometheus', 'hexad-alerts.yaml');
 const TESTS = join(ROOT, 'deploy', 'prometheus', 'hexad-alerts.test.yaml');
-const DASHBOARD = join(ROOT, 'deploy', 'grafana', 'hexad.json');
+const DASHBOARDS = join(ROOT, 'deploy', 'grafana', 'dashboards');
 /** Prometheus' own, and what only a scrape makes. */
 const NOT_OURS = new Set(['up']);
 
@@ -19,7 +19,8 @@ describe('what is deployed for Prometheus and Grafana', () => {
   test('asks only for metrics that a member has', async () => {
     const rules = load(readFileSync(RULES, 'utf8')) as { groups: { rules: { expr: string }[] }[] };
     const asked = rules.groups.flatMap((group) => group.rules.flatMap(({ expr }) => metricNames(expr)));
-    if (existsSync(DASHBOARD)) asked.push(...metricNames(readFileSync(DASHBOARD, 'utf8')));
+    for (const file of readdirSync(DASHBOARDS))
+      asked.push(...metricNames(readFileSync(join(DASHBOARDS, file), 'utf8')));
     const cluster = await Cluster.start({ members: 1 });
     try {
       const url = `http://${cluster.member(0).endpoint}`;

@@ -31,6 +31,8 @@ describe('the certificates of a cluster', () => {
     ]);
     expect(cert.checkHost('m1-storage')).toBeUndefined();
     expect(read('proxy/client.pem').checkHost('edge')).toBe('edge');
+    expect(read('prometheus/process.pem').subject).toContain('CN=prometheus');
+    expect(read('prometheus/process.pem').verify(read('raft/ca.pem').publicKey)).toBe(true);
   });
 
   test('who is trusted in one place is nobody in another', async () => {

@@ -92,6 +92,7 @@ function wantedBy({ members, memberHost, clientHosts }: CertificateOptions): Wan
     // Without a user's name: who has it says with name and password which user it is.
     client('client', 'cert', [], ''),
     client('prometheus', 'cert', [], ''),
+    { ...internal('prometheus', []), file: 'process' },
   ];
 }
 

@@ -1,5 +1,6 @@
-import { connect as connectNet, isIP, type Socket } from 'node:net';
+import { connect as connectNet, isIP, type LookupFunction, type Socket } from 'node:net';
 import { connect as connectTls, type ConnectionOptions } from 'node:tls';
+import { lookup } from '../../names';
 import { formatAddress } from '../address';
 import { serverRoleProblem } from '../mutual-tls';
 import type { TlsClientOptions } from '../transport-types';
@@ -12,6 +13,7 @@ const systemTexts: Readonly<Record<string, string>> = {
   ECONNRESET: 'read: connection reset by peer',
   ETIMEDOUT: 'i/o timeout',
   ENOTFOUND: 'lookup: no such host',
+  EAI_AGAIN: 'lookup: i/o timeout',
 };
 
 /**
@@ -52,8 +54,8 @@ export function dial(
   };
 }
 
-function target(address: Address): { path: string } | { host: string; port: number } {
-  return address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port };
+function target(address: Address): { path: string } | { host: string; port: number; lookup: LookupFunction } {
+  return address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port, lookup };
 }
 
 function tlsOptions(address: Address, tls: TlsClientOptions): ConnectionOptions {

@@ -11,7 +11,7 @@ import type { SiblingInspector } from '../sibling-inspector';
 import type { Attribution } from '../attribution/attribution';
 import type { HealthCounters } from './health-checks';
 import { constantFamilies } from './etcd-families';
-import { type MetricsPage, renderFamilies } from './render-metrics';
+import { type MetricsPage, renderFamilies } from '../../../libs/telemetry';
 import { stageMetrics } from './stage-metrics';
 import { watchMetrics } from './watch-metrics';
 

@@ -1,7 +1,7 @@
 import { counter, gauge, Histogram, histogram } from '../../../libs/telemetry';
 import { OpStats } from '../attribution/op-stats';
 import { MethodStats } from '../method-stats';
-import { renderFamilies } from './render-metrics';
+import { renderFamilies } from '../../../libs/telemetry';
 import { stageMetrics } from './stage-metrics';
 
 test('families of one name from several processes stand together, with their labels escaped', async () => {

@@ -1,7 +1,7 @@
-import { lookup } from 'node:dns/promises';
 import type { TierConfig } from '../../../libs/config';
 import { Directory, hubSubject, type Messenger } from '../../../libs/event-bus';
 import { INTERNAL_MESSAGE_BYTES_MAX } from '../../../libs/limits';
+import { lookupAll } from '../../../libs/names';
 import { formatAddress, parseAddress } from '../../../libs/process';
 import { type Address, createLink, type EngineName, type Link } from '../../../libs/rpc';
 import { decodeBusHub, WATCH_HUB_PATHS } from '../../../proto/gen/hexad';
@@ -98,7 +98,7 @@ export class HubLinks {
 async function addressesOf(address: Address): Promise<string[] | undefined> {
   if (address.kind === 'unix') return [formatAddress(address)];
   try {
-    const found = await lookup(address.host, { all: true });
+    const found = await lookupAll(address.host);
     const four = found.filter(({ family }) => family === 4);
     const hosts = new Set((four.length > 0 ? four : found).map(({ address: host }) => host));
     return [...hosts].sort().map((host) => formatAddress({ ...address, host }));

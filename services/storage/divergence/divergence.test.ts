@@ -89,7 +89,9 @@ describe('the comparison of the state of all members', () => {
     members.check.close();
     jest.useRealTimers();
   });
-  const second = (): void => void jest.advanceTimersByTime(1_000);
+  const second = (): void => {
+    jest.advanceTimersByTime(1_000);
+  };
 
   test('finds one value that is another on one member within a second, and names the index, revisions and hashes', () => {
     members = new Members(3);

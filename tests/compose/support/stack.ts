@@ -16,8 +16,8 @@ export const IMAGE = process.env['HEXAD_TEST_IMAGE'] ?? 'hexad:test';
 const COMMAND_MS = 120_000;
 
 /** `describe`, or a skipped one with the reason, where there is no engine for containers and none can be started. */
-export function describeWithEngine(name: string, body: () => void): void {
-  const { status, stdout } = spawnSync('sh', [join(ROOT, 'tests/compose/prepare.sh')], {
+export function describeWithEngine(name: string, body: () => void, ...prepare: 'observability'[]): void {
+  const { status, stdout } = spawnSync('sh', [join(ROOT, 'tests/compose/prepare.sh'), ...prepare], {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit'],
   });
@@ -153,7 +153,7 @@ export class Stack {
     return JSON.parse(await this.docker('inspect', '--format', `{{json ${format}}}`, container)) as T;
   }
 
-  /** Every container of these services runs and says that it is well. */
+  /** Every container of these services runs and, if it has a health check, says that it is well. */
   async healthy(services: readonly string[], timeoutMs = 60_000): Promise<void> {
     await waitFor(
       `${services.join(', ')} to be healthy`,
@@ -163,7 +163,7 @@ export class Stack {
           if (ids.length === 0) return false;
           for (const id of ids) {
             const state = await this.inspect<{ Running: boolean; Health?: { Status: string } }>(id, '.State');
-            if (!state.Running || state.Health?.Status !== 'healthy') return false;
+            if (!state.Running || (state.Health?.Status ?? 'healthy') !== 'healthy') return false;
           }
         }
         return true;

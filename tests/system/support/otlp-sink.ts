@@ -21,6 +21,8 @@ message ExportTraceServiceRequest { repeated ResourceSpans resource_spans = 1; }
 message ExportTraceServiceResponse {}
 `;
 
+export const OTLP_EXPORT = '/opentelemetry.proto.collector.trace.v1.TraceService/Export';
+
 export interface ReceivedSpan {
   readonly service: string;
   readonly name: string;
@@ -61,14 +63,17 @@ export class OtlpSink {
   private readonly server = new Server();
   private readonly request = protobuf.parse(OTLP).root.lookupType('ExportTraceServiceRequest');
 
-  /** `onSpan` is told of each as it arrives. */
-  constructor(private readonly onSpan: (span: ReceivedSpan) => void = () => undefined) {}
+  /** `onSpan` is told of each as it arrives, `onRequest` of what it came in. */
+  constructor(
+    private readonly onSpan: (span: ReceivedSpan) => void = () => undefined,
+    private readonly onRequest: (request: Buffer) => void = () => undefined,
+  ) {}
 
   async start(listen = '127.0.0.1:0', credentials = ServerCredentials.createInsecure()): Promise<string> {
     this.server.addService(
       {
         Export: {
-          path: '/opentelemetry.proto.collector.trace.v1.TraceService/Export',
+          path: OTLP_EXPORT,
           requestStream: false,
           responseStream: false,
           requestSerialize: (bytes: Buffer) => bytes,
@@ -80,6 +85,7 @@ export class OtlpSink {
       {
         Export: (call: { request: Buffer }, answer: (error: null, response: Buffer) => void) => {
           this.take(call.request);
+          this.onRequest(call.request);
           answer(null, Buffer.alloc(0));
         },
       },

@@ -16,6 +16,14 @@ export class TierProcess {
     return this.output;
   }
 
+  get pid(): number {
+    return this.child?.pid ?? 0;
+  }
+
+  get hasEnded(): boolean {
+    return this.child !== undefined && (this.child.exitCode !== null || this.child.signalCode !== null);
+  }
+
   spawn(): void {
     const child = spawn(HEXAD, ['process', this.name, ...this.flags], { stdio: ['ignore', 'pipe', 'pipe'] });
     this.child = child;

@@ -1,4 +1,4 @@
-import type { MetricFamily, MetricSample } from '../../../libs/telemetry';
+import type { MetricFamily, MetricSample } from './metric-families';
 
 export interface MetricsPage {
   readonly contentType: string;
