@@ -108,7 +108,7 @@ export class StorageProcess {
       eventBus: null,
       addresses: { raft: address('raft'), storage: address('storage') },
       paths: { storeDir: join(directory, 'db') },
-      urls: { advertiseClient: ['http://127.0.0.1:2379'] },
+      urls: { advertiseClient: ['http://127.0.0.1:2379'], listenMetrics: [] },
       timing: { autoCompactionMode: 'periodic', autoCompactionRetention: compactionRetention },
       limits: { quotaBackendBytes, autoDisarm: this.autoDisarm },
       internalTls: null,
