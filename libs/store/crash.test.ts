@@ -129,7 +129,7 @@ describe('a store whose process is killed', () => {
       before = index;
       await store.close();
     }
-  }, 60_000);
+  }, 180_000);
 
   test('while it is being defragmented is found whole, in one file or the other, wherever the kill falls', async () => {
     let before = 0;
@@ -148,7 +148,7 @@ describe('a store whose process is killed', () => {
       before = index;
       await store.close();
     }
-  }, 60_000);
+  }, 180_000);
 
   test('does answer before the commit: what was answered last is usually not yet durable', async () => {
     const { child, seen, until } = start(directory);
