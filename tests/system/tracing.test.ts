@@ -72,8 +72,9 @@ describe('tracing', () => {
     const wanted = ['hexad-proxy@m1', ...[1, 2, 3].flatMap((n) => [`hexad-raft@m${n}`, `hexad-storage@m${n}`])].sort();
     await waitFor('spans of all', () => wanted.every((place) => places().includes(place)));
     expect(places()).toEqual(wanted);
-    const stages = of().flatMap(({ name }) => (name.startsWith('stage.') ? [name.slice(6)] : []));
-    expect(stages.sort()).toEqual([...WRITE_STAGES].sort());
+    const stages = (): string[] => of().flatMap(({ name }) => (name.startsWith('stage.') ? [name.slice(6)] : []));
+    await waitFor('spans of stages', () => stages().length >= WRITE_STAGES.length); // they are made after the answer
+    expect(stages().sort()).toEqual([...WRITE_STAGES].sort());
     const root = of().find(({ name }) => name === 'etcdserverpb.KV/Put');
     expect(
       new Set(
@@ -166,8 +167,9 @@ describe.each([
       ['hexad-proxy', 'hexad-raft', 'hexad-storage'].every((name) => of().some(({ service }) => service === name)),
     );
     await waitFor('a span of each stage', () => of().filter(({ name }) => name.startsWith('stage.')).length >= 10);
-    const stages = of().flatMap(({ name }) => (name.startsWith('stage.') ? [name.slice(6)] : []));
-    expect(stages.sort()).toEqual([...WRITE_STAGES].sort());
+    const stages = (): string[] => of().flatMap(({ name }) => (name.startsWith('stage.') ? [name.slice(6)] : []));
+    await waitFor('spans of stages', () => stages().length >= WRITE_STAGES.length); // they are made after the answer
+    expect(stages().sort()).toEqual([...WRITE_STAGES].sort());
     const root = of().find(({ name }) => name === 'etcdserverpb.KV/Put');
     expect(root).toMatchObject({ service: 'hexad-proxy', parentSpanId: '00f067aa0ba902b7' });
     expect([...sink.contentTypes]).toEqual([contentType]);
