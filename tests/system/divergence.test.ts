@@ -52,8 +52,14 @@ async function followers(cluster: Cluster): Promise<Member[]> {
   return cluster.members.filter((member) => member !== leader);
 }
 
-/** Stops the member, gives it another state under `key`, and starts it again. */
+/** A write is acknowledged before every member has applied it: until then a store lacks what is to be spoiled. */
+async function has(member: Member, key: string, text: string): Promise<void> {
+  await waitFor(`${member.name} to have ${key}`, async () => (await value(member, key)) === text);
+}
+
+/** Stops the member, which has `good` under `key`, gives it another state there, and starts it again. */
 async function plant(member: Member, key: string): Promise<void> {
+  await has(member, key, 'good');
   await member.stop('SIGTERM');
   await plantOtherState(member, key, 'planted');
   await member.start();
@@ -140,6 +146,7 @@ describeWith(['etcdctl'], 'a member whose state is not the others’', () => {
     cluster = await Cluster.start({ members: 2, flags: ['--divergence-check=false'] });
     await cluster.ctl('put', 'k', 'good');
     const [odd] = (await followers(cluster)) as [Member];
+    await has(odd, 'k', 'good');
     await odd.stop('SIGTERM');
     await plantOtherState(odd, 'k', 'planted');
     const checked = odd.withFlags(['--experimental-initial-corrupt-check=true']);
@@ -171,6 +178,7 @@ describeWith(['etcdctl'], 'a byte that has rotted in a store file', () => {
     cluster = await Cluster.start({ members: 3, flags: ['--scrub-bytes-per-second=0'] });
     await cluster.ctl('put', 'k', LONG);
     const [victim] = (await followers(cluster)) as [Member];
+    await has(victim, 'k', LONG);
     await victim.stop('SIGTERM');
     expect(rot(victim, LONG)).toBeGreaterThanOrEqual(2);
     await victim.start();
@@ -188,6 +196,7 @@ describeWith(['etcdctl'], 'a byte that has rotted in a store file', () => {
     cluster = await Cluster.start({ members: 3 });
     await cluster.ctl('put', 'k', LONG);
     const leader = await cluster.leader();
+    await has(leader, 'k', LONG);
     await leader.stop('SIGTERM');
     expect(rot(leader, LONG)).toBeGreaterThanOrEqual(2);
     await leader.start();
