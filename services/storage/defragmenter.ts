@@ -19,6 +19,8 @@ export interface DefragmenterOptions {
   readonly isReplaced: () => boolean;
   readonly openEngine: (file: string) => Engine;
   readonly counts: MaintenanceCounts;
+  /** A commit is waiting for space on the disk: whoever waited for it would wait as long. */
+  readonly isDiskFull: () => boolean;
 }
 
 const NO_BYTES = new Uint8Array(0);
@@ -35,9 +37,13 @@ export class Defragmenter {
   constructor(private readonly options: DefragmenterOptions) {}
 
   serve(call: UnaryCall): void {
-    const { gate, isReplaced } = this.options;
+    const { gate, isReplaced, isDiskFull } = this.options;
     if (!gate.isOpen || this.closed || isReplaced()) {
       call.fail(Errors.Stopped);
+      return;
+    }
+    if (this.running === undefined && isDiskFull()) {
+      call.fail(this.failed(new NoSpaceError('the store itself waits for space')));
       return;
     }
     this.running ??= this.run();

@@ -45,7 +45,10 @@ export async function startStorage(context: DataProcessContext): Promise<Running
   };
   // Whatever reads the store may find it damaged, wherever it is called from.
   process.prependListener('uncaughtException', fatal);
-  process.prependListener('unhandledRejection', fatal);
+  // Others are for the host, which knows those that follow from a commit that found the disk full.
+  process.prependListener('unhandledRejection', (reason) => {
+    if (reason instanceof CorruptionError) fatal(reason);
+  });
   const settings = storageConfig(config);
   mkdirSync(settings.storeDir, { recursive: true, mode: 0o700 });
   const unlock = await lockDirectory(settings.storeDir);

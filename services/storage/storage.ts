@@ -161,6 +161,7 @@ export class Storage {
       logger,
       fatal,
       isReplaced: () => this.copyIn.isActive,
+      isDiskFull: () => options.disk?.isWaiting === true,
       openEngine: options.disk?.openEngine ?? ((file) => new LmdbEngine(file)),
       counts: maintenance,
     });

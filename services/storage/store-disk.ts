@@ -45,6 +45,11 @@ export class StoreDisk {
     return this.full || this.freeBytes() < limits.diskFreeBytesMin;
   }
 
+  /** A commit is waiting for space. */
+  get isWaiting(): boolean {
+    return this.full;
+  }
+
   private noSpace(error: unknown): void {
     this.full = error !== undefined;
     if (this.full) {

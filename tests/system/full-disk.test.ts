@@ -55,6 +55,8 @@ withLibrary('a member whose disk is full', () => {
     expect(await cluster.ctl('get', 'before', '--print-value-only')).toHaveLength(11);
     expect(cluster.member(0).log).toContain('no space left on device');
     await cluster.ctl('del', 'before');
+    const refused = await cluster.etcdctl(['defrag', '--command-timeout=20s']);
+    expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining('no space left on device')]);
     const pid = cluster.member(0).processPid('storage');
     full(false);
     await waitFor('the alarm to clear itself', async () => (await cluster.ctl('alarm', 'list')) === '', WAIT_MS);
