@@ -24,6 +24,7 @@ faults --failpoints all
 faults --power-cuts 1000
 faults --power-cuts 300 --members 3
 run env DIFFERENTIAL_RUNS=4000 npx jest --selectProjects system -w 1 --testPathPatterns system/differential
+run env WATCH_TIER_ROUNDS=40 npx jest --selectProjects system -w 1 --testPathPatterns system/watch-tier
 compose() { npx jest --selectProjects compose-nightly --runInBand --forceExit "$@" 2>&1; }
 run compose
 cat dist/compose-stand-ins.txt 2>/dev/null

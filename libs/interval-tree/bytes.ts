@@ -20,3 +20,10 @@ export function bytesToMapKey(bytes: Uint8Array): string {
   }
   return text;
 }
+
+/** The bytes that `bytesToMapKey` made the string of. */
+export function mapKeyToBytes(text: string): Uint8Array {
+  const bytes = new Uint8Array(text.length);
+  for (let at = 0; at < text.length; at += 1) bytes[at] = text.charCodeAt(at);
+  return bytes;
+}

@@ -1,4 +1,12 @@
-export { bytesToMapKey, compareBytes } from './bytes';
-export { type KeyRange, parseKeyRange, rangeContains } from './key-range';
+export { bytesToMapKey, compareBytes, mapKeyToBytes } from './bytes';
+export {
+  type KeptRange,
+  keptRange,
+  keptRangeContains,
+  keptRangeKeys,
+  type KeyRange,
+  parseKeyRange,
+  rangeContains,
+} from './key-range';
 export { RangeIndex } from './range-index';
 export { IntervalTree, type RangeEnd } from './tree';

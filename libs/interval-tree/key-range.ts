@@ -1,4 +1,4 @@
-import { compareBytes } from './bytes';
+import { bytesToMapKey, compareBytes, mapKeyToBytes } from './bytes';
 import type { RangeEnd } from './tree';
 
 /** What a (key, range_end) pair of etcd's API means. */
@@ -7,6 +7,7 @@ export type KeyRange =
   | { readonly kind: 'range'; readonly begin: Uint8Array; readonly end: RangeEnd };
 
 const LOWEST_KEY = new Uint8Array([0]);
+const NO_BYTES = new Uint8Array(0);
 
 /**
  * Reads etcd's convention: an empty end is the single key, an end of one zero byte means "no upper end", and an empty
@@ -22,4 +23,31 @@ export function parseKeyRange(key: Uint8Array, rangeEnd: Uint8Array): KeyRange |
 export function rangeContains(range: KeyRange, key: Uint8Array): boolean {
   if (range.kind === 'key') return compareBytes(range.key, key) === 0;
   return compareBytes(range.begin, key) <= 0 && (range.end === undefined || compareBytes(key, range.end) < 0);
+}
+
+/**
+ * A range as it is kept when there are a million: single keys, by far the most, are the string that keys the index too. An array of
+ * bytes takes three times as much, and a view keeps all that it is a view of.
+ */
+export type KeptRange = string | { readonly begin: Uint8Array; readonly end: RangeEnd };
+
+/** Copies what the range is made of. */
+export function keptRange(range: KeyRange): KeptRange {
+  if (range.kind === 'key') return bytesToMapKey(range.key);
+  return { begin: range.begin.slice(), end: range.end?.slice() };
+}
+
+export function keptRangeContains(range: KeptRange, key: Uint8Array): boolean {
+  if (typeof range !== 'string') {
+    return compareBytes(range.begin, key) <= 0 && (range.end === undefined || compareBytes(key, range.end) < 0);
+  }
+  if (range.length !== key.length) return false;
+  for (let at = 0; at < key.length; at += 1) if (range.charCodeAt(at) !== key[at]) return false;
+  return true;
+}
+
+/** etcd's (key, range_end) of the range. */
+export function keptRangeKeys(range: KeptRange): { readonly key: Uint8Array; readonly rangeEnd: Uint8Array } {
+  if (typeof range === 'string') return { key: mapKeyToBytes(range), rangeEnd: NO_BYTES };
+  return { key: range.begin, rangeEnd: range.end ?? LOWEST_KEY };
 }

@@ -1,5 +1,5 @@
 import { bytesToMapKey } from './bytes';
-import type { KeyRange } from './key-range';
+import type { KeptRange } from './key-range';
 import { IntervalTree } from './tree';
 
 /**
@@ -14,19 +14,17 @@ export class RangeIndex<V> {
     return this.keys.size + this.ranges.size;
   }
 
-  get(range: KeyRange): V | undefined {
-    if (range.kind === 'key') return this.keys.get(bytesToMapKey(range.key));
-    return this.ranges.get(range.begin, range.end);
+  get(range: KeptRange): V | undefined {
+    return typeof range === 'string' ? this.keys.get(range) : this.ranges.get(range.begin, range.end);
   }
 
-  set(range: KeyRange, value: V): void {
-    if (range.kind === 'key') this.keys.set(bytesToMapKey(range.key), value);
+  set(range: KeptRange, value: V): void {
+    if (typeof range === 'string') this.keys.set(range, value);
     else this.ranges.set(range.begin, range.end, value);
   }
 
-  delete(range: KeyRange): boolean {
-    if (range.kind === 'key') return this.keys.delete(bytesToMapKey(range.key));
-    return this.ranges.delete(range.begin, range.end);
+  delete(range: KeptRange): boolean {
+    return typeof range === 'string' ? this.keys.delete(range) : this.ranges.delete(range.begin, range.end);
   }
 
   /** Calls `visit` for the value of each range that contains `key`: the single key first. */

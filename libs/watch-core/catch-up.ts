@@ -1,21 +1,12 @@
-import { type KeyRange, rangeContains } from '../interval-tree';
+import { keptRangeContains, keptRangeKeys } from '../interval-tree';
 import { SharedEvent } from './event';
 import { Members } from './group';
 import type { HubState } from './state';
 import type { HistoryRequest, Revision } from './types';
 import type { WatchCohort, Watcher, WatchGroup } from './watcher';
 
-const NO_BYTES = new Uint8Array(0);
-const NO_UPPER_END = new Uint8Array([0]);
-
 /** Hands a watcher to where it belongs when its next revision is known. */
 export type Place = (watcher: Watcher, next: number) => void;
-
-/** The (key, range_end) pair of a range. */
-export function rangeKeys(range: KeyRange): { key: Uint8Array; rangeEnd: Uint8Array } {
-  if (range.kind === 'key') return { key: range.key, rangeEnd: NO_BYTES };
-  return { key: range.begin, rangeEnd: range.end ?? NO_UPPER_END };
-}
 
 /**
  * Brings watchers that are behind up to the live feed, in slices, taking turns: from the recent events where they reach
@@ -178,7 +169,8 @@ export class CatchUp {
       if (revision.revision < cohort.next || revision.revision > coveredTo) continue;
       for (const event of revision.events) {
         const shared = new SharedEvent(event);
-        if (group.wants(shared) && rangeContains(group.range, shared.key)) events.push(shared.encoded(group.prevKv));
+        if (group.wants(shared) && keptRangeContains(group.range, shared.key))
+          events.push(shared.encoded(group.prevKv));
       }
     }
     this.deliverSlice(cohort, events, coveredTo);
@@ -250,7 +242,7 @@ export class CatchUp {
       id,
       from: cohort.next,
       to: this.state.live,
-      ...rangeKeys(cohort.group.range),
+      ...keptRangeKeys(cohort.group.range),
       prevKv: cohort.group.prevKv,
     };
     this.state.outputs.push({ kind: 'readHistory', request });
@@ -286,7 +278,7 @@ function collectRevision(
   const before = events.length;
   let bytes = 0;
   for (const event of candidates) {
-    if (!group.wants(event) || !rangeContains(group.range, event.key)) continue;
+    if (!group.wants(event) || !keptRangeContains(group.range, event.key)) continue;
     if (group.prevKv && !learnPrevious(state, event)) {
       events.length = before;
       return -1;

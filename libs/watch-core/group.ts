@@ -1,4 +1,4 @@
-import type { KeyRange } from '../interval-tree';
+import type { KeptRange } from '../interval-tree';
 import { acquireWriter } from '../wire';
 import type { SharedEvent } from './event';
 import type { Target } from './types';
@@ -156,7 +156,7 @@ export class Group<W extends Member> {
   private revisionStart = 0;
 
   constructor(
-    readonly range: KeyRange,
+    readonly range: KeptRange,
     readonly noPut: boolean,
     readonly noDelete: boolean,
     readonly prevKv: boolean,

@@ -28,7 +28,7 @@ function addSession(core: WatchCore, session: number): void {
   core.takeOutputs();
 }
 
-test('a watcher takes at most a kilobyte, also when no two watch the same', () => {
+test('a watcher takes at most three quarters of a kilobyte, also when no two watch the same', () => {
   const core = new WatchCore();
   core.events({ previousRevision: 1, revisions: [], currentRevision: 1, compactRevision: 0, bytes: 0 });
   addSession(core, 0);
@@ -37,5 +37,6 @@ test('a watcher takes at most a kilobyte, also when no two watch the same', () =
   const each = (memory() - before) / WATCHERS;
   expect(core.counters.watchers).toBe(WATCHERS + PER_SESSION);
   expect(core.counters.groups).toBe(WATCHERS + PER_SESSION);
-  expect(each).toBeLessThan(1_024);
+  // The process as a whole takes more: its garbage is not collected at once.
+  expect(each).toBeLessThan(750);
 });

@@ -1,4 +1,4 @@
-import { type KeyRange, RangeIndex } from '../interval-tree';
+import { keptRange, type KeyRange, RangeIndex } from '../interval-tree';
 import { Group, type Members } from './group';
 import { RecentEvents } from './recent-events';
 import type { Delivery, WatchCreate, WatchLimits, WatchOutput } from './types';
@@ -35,7 +35,8 @@ export class HubState {
     return this.lastRequest;
   }
 
-  groupFor(range: KeyRange, create: WatchCreate): WatchGroup {
+  groupFor(wanted: KeyRange, create: WatchCreate): WatchGroup {
+    const range = keptRange(wanted);
     const entry = this.index.get(range);
     const same = (group: WatchGroup): boolean =>
       group.noPut === create.noPut && group.noDelete === create.noDelete && group.prevKv === create.prevKv;
