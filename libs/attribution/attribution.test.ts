@@ -10,12 +10,13 @@ import {
   READ_STAGES,
   Stage,
   STAGES,
+  STEP_STAGES,
   WATCH_STAGES,
   WRITE_STAGES,
 } from './index';
 
 test('every stage has a number, a process, and a place in a way that requests or events go', () => {
-  const used = new Set<string>([...WRITE_STAGES, ...READ_STAGES, ...WATCH_STAGES]);
+  const used = new Set<string>([...WRITE_STAGES, ...READ_STAGES, ...WATCH_STAGES, ...STEP_STAGES]);
   expect([...STAGES].sort()).toEqual([...used].sort());
   expect(Object.keys(PROCESS_OF_STAGE).sort()).toEqual([...used].sort());
   const named = Object.entries(Stage).map(([name, at]) => [name.toLowerCase(), STAGES[at]?.replace('-', '')]);

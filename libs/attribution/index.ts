@@ -14,6 +14,7 @@ export {
   STAGE_COUNT,
   type StageName,
   STAGES,
+  STEP_STAGES,
   WATCH_STAGES,
   WRITE_STAGES,
 } from './stages';

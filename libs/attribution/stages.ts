@@ -1,6 +1,7 @@
 /**
  * The stages of a request: consecutive intervals that add up to its total. A write passes through WRITE_STAGES, a read
- * through READ_STAGES, an event on its way to a watcher through WATCH_STAGES.
+ * through READ_STAGES, an event on its way to a watcher through WATCH_STAGES, and a request that is answered in another way, by the
+ * lease or auth process, in several steps or when another client lets go of a lock, through STEP_STAGES.
  */
 export const WRITE_STAGES = [
   'edge',
@@ -16,9 +17,19 @@ export const WRITE_STAGES = [
 ] as const;
 export const READ_STAGES = ['edge', 'auth', 'queue', 'readindex', 'wait-applied', 'read', 'respond'] as const;
 export const WATCH_STAGES = ['commit', 'publish', 'match', 'send'] as const;
+export const STEP_STAGES = ['edge', 'auth', 'steps'] as const;
 
 /** Every stage once; a stage's number is its place here. */
-export const STAGES = [...WRITE_STAGES, 'readindex', 'wait-applied', 'read', 'publish', 'match', 'send'] as const;
+export const STAGES = [
+  ...WRITE_STAGES,
+  'readindex',
+  'wait-applied',
+  'read',
+  'publish',
+  'match',
+  'send',
+  'steps',
+] as const;
 
 export type StageName = (typeof STAGES)[number];
 
@@ -40,6 +51,7 @@ export const Stage = {
   Publish: 13,
   Match: 14,
   Send: 15,
+  Steps: 16,
 } as const;
 
 export const STAGE_COUNT = STAGES.length;
@@ -62,4 +74,5 @@ export const PROCESS_OF_STAGE: Readonly<Record<StageName, string>> = {
   publish: 'storage',
   match: 'watch',
   send: 'proxy',
+  steps: 'proxy',
 };

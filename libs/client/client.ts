@@ -161,8 +161,9 @@ export class Client {
     return found.id === undefined ? undefined : (found as RequestBreakdown);
   }
 
-  async top(): Promise<TopDocument> {
-    return (await this.document(INSIGHT_PATHS.Top, encodeInsightTopRequest({}))) as TopDocument;
+  /** What the member does now. `probeDisk`: it measures the disk of its WAL too, which takes up to a second. */
+  async top({ probeDisk = false } = {}): Promise<TopDocument> {
+    return (await this.document(INSIGHT_PATHS.Top, encodeInsightTopRequest({ probeDisk }))) as TopDocument;
   }
 
   /** Log levels by process, after the change; an empty level only asks. */

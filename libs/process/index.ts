@@ -13,6 +13,7 @@ export { createLogger, isLogLevel, type Logger, setLogLevel } from './logger';
 export { readCertificate, readPem } from './certificate';
 export { useInternalTls } from './internal-tls';
 export { parseAddress, formatAddress } from './address';
+export { probeDisk } from './disk-probe';
 export { introspectionHandlers } from './introspection';
 export { healthHandlers } from './health';
 export { renameDurably, syncDirectory, writeDurably, writeDurablyLater } from './durable-file';

@@ -1,6 +1,7 @@
 import { Errors } from '../errors';
 import {
   decodeProcessLogLevel,
+  decodeProcessMetricsRequest,
   encodeProcessLogLevel,
   encodeProcessMetricsResponse,
   PROCESS_PATHS,
@@ -16,19 +17,46 @@ export function ownFamilies(): MetricFamily[] {
   return tellAll();
 }
 
-/** `hexad.Process`: the process's own metrics and those of `source`, and its log level. */
-export function introspectionHandlers(process_: string, logger: Logger, source: MetricSource): Handlers {
+/** Measures now, for those who ask for it. */
+export type MetricProbe = () => Promise<readonly MetricFamily[]>;
+
+const NO_PROBE: MetricProbe = () => Promise.resolve([]);
+
+/** `hexad.Process`: the process's own metrics and those of `source` and, when asked for, of `probe`; and its log level. */
+export function introspectionHandlers(
+  process_: string,
+  logger: Logger,
+  source: MetricSource,
+  probe: MetricProbe = NO_PROBE,
+): Handlers {
   const metrics = new ProcessMetrics(process_);
   tellAll = () => [...metrics.families(), ...source()];
   return {
     unary: {
       [PROCESS_PATHS.Metrics]: (call: UnaryCall) => {
-        const families = JSON.stringify([...metrics.families(), ...source()]);
-        call.reply(encodeProcessMetricsResponse({ families }));
+        const tell = (probed: readonly MetricFamily[]): void => {
+          const families = JSON.stringify([...metrics.families(), ...source(), ...probed]);
+          call.reply(encodeProcessMetricsResponse({ families }));
+        };
+        if (!wantsProbe(call.request)) tell([]);
+        else {
+          probe().then(tell, (error: unknown) => {
+            logger.warn({ error: String(error) }, 'a probe of the disk has failed');
+            tell([]);
+          });
+        }
       },
       [PROCESS_PATHS.LogLevel]: (call: UnaryCall) => changeLevel(call, logger),
     },
   };
+}
+
+function wantsProbe(request: Uint8Array): boolean {
+  try {
+    return decodeProcessMetricsRequest(request).probeDisk;
+  } catch {
+    return false;
+  }
 }
 
 function changeLevel(call: UnaryCall, logger: Logger): void {

@@ -5,6 +5,7 @@ import { isLogLevel, type Logger, setLogLevel } from '../../libs/process';
 import {
   decodeInsightLogLevelRequest,
   decodeInsightSlowestRequest,
+  decodeInsightTopRequest,
   decodeInsightTraceRequest,
   encodeInsightDocument,
   INSIGHT_PATHS,
@@ -50,7 +51,7 @@ export function insightRoutes(options: InsightOptions): Routes {
       [INSIGHT_PATHS.Trace]: asRoot(
         ({ body }) => options.attribution.slowest.find(decodeInsightTraceRequest(body).id) ?? {},
       ),
-      [INSIGHT_PATHS.Top]: asRoot(() => top(options)),
+      [INSIGHT_PATHS.Top]: asRoot(({ body }) => top(options, decodeInsightTopRequest(body).probeDisk)),
       [INSIGHT_PATHS.LogLevel]: asRoot((request) => logLevel(options, request)),
     },
   };
@@ -79,7 +80,7 @@ function plain(breakdown: ReturnType<Attribution['slowest']['slowest']>[number])
   return detail === undefined ? rest : { ...rest, detail: { ...detail } };
 }
 
-async function top(options: InsightOptions): Promise<TopDocument> {
+async function top(options: InsightOptions, probeDisk: boolean): Promise<TopDocument> {
   const { name, attribution, view, stats, metrics } = options;
   const { hot, recorder } = attribution;
   const fsyncs = [...(recorder?.fsyncs ?? [])].map(
@@ -97,7 +98,7 @@ async function top(options: InsightOptions): Promise<TopDocument> {
     clients: hot.hotClients(HOT_ENTRIES),
     largestRequest: { bytes: hot.largestBytes, prefix: hot.largestPrefix },
     fsyncP99Micros: Object.fromEntries(fsyncs),
-    families: await metrics.families(),
+    families: await metrics.families(probeDisk),
   };
 }
 

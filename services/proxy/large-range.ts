@@ -1,6 +1,6 @@
 import { Errors, GrpcCode, type RpcError } from '../../libs/errors';
 import { INTERNAL_MESSAGE_BYTES_MAX } from '../../libs/limits';
-import type { Channel, ClientStream, ReplyParts } from '../../libs/rpc';
+import type { Channel, ClientStream, Metadata, ReplyParts } from '../../libs/rpc';
 import { decodeRangePart, encodeRangePartsCall, STORAGE_PATHS } from '../../proto/gen/hexad';
 import type { Answer } from './answer';
 import { UnaryRequest } from './requests';
@@ -12,6 +12,8 @@ export interface LargeRead {
   readonly authRevision: number;
   /** hexad.LargeRange, as storage gave it. */
   readonly largeRange: Uint8Array;
+  /** The answer is complete: accounts for its time. `heldBackMs`: how long the client did not take what there was. */
+  readonly answered: (heldBackMs: number) => Metadata | undefined;
 }
 
 /**
@@ -21,7 +23,7 @@ export interface LargeRead {
 export function forwardLargeRange(dialStorage: () => Channel, read: LargeRead): void {
   const storage = dialStorage();
   const stream = storage.stream(STORAGE_PATHS.RangeParts);
-  const target = new Target(read.answer, stream);
+  const target = new Target(read, stream);
   stream.onMessage((message) => {
     const { totalBytes, bytes } = decodeRangePart(message);
     if (totalBytes > 0) target.begin(totalBytes);
@@ -44,16 +46,25 @@ class Target {
   private whole: Uint8Array | undefined;
   private over = false;
 
+  private readonly answer: Answer;
+  private heldBackMs = 0;
+  private heldBackSince: number | undefined;
+
   constructor(
-    private readonly answer: Answer,
+    private readonly read: LargeRead,
     private readonly stream: ClientStream,
-  ) {}
+  ) {
+    this.answer = read.answer;
+  }
 
   begin(total: number): void {
     this.total = total;
     const { answer, stream } = this;
     this.parts = answer instanceof UnaryRequest ? answer.beginReply(total) : undefined;
-    this.parts?.onDrain(() => stream.resume());
+    this.parts?.onDrain(() => {
+      this.goOn();
+      stream.resume();
+    });
     this.parts?.onBroken(() => stream.cancel());
     if (this.parts !== undefined) return;
     if (total <= INTERNAL_MESSAGE_BYTES_MAX && !answer.cancelled) this.whole = new Uint8Array(total);
@@ -69,11 +80,23 @@ class Target {
     this.whole?.set(bytes, this.received);
     this.received += bytes.length;
     // What is queued must stay as it is, and a message's bytes are its connection's.
-    if (this.parts?.write(bytes.slice()) === false) this.stream.pause();
+    if (this.parts?.write(bytes.slice()) === false) this.holdBack();
     if (this.received < this.total) return;
     this.over = true;
+    this.goOn();
+    const trailers = this.read.answered(this.heldBackMs);
     if (this.answer instanceof UnaryRequest && this.parts !== undefined) this.answer.endReply();
-    else if (this.whole !== undefined) this.answer.reply(this.whole);
+    else if (this.whole !== undefined) this.answer.reply(this.whole, trailers);
+  }
+
+  private holdBack(): void {
+    this.stream.pause();
+    this.heldBackSince ??= performance.now();
+  }
+
+  private goOn(): void {
+    if (this.heldBackSince !== undefined) this.heldBackMs += performance.now() - this.heldBackSince;
+    this.heldBackSince = undefined;
   }
 
   /** The stream has ended; after the last part this is no news. */

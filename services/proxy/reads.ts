@@ -313,7 +313,8 @@ export class ReadPipeline {
       read.answer.reply(reply.payload, this.timing(read, reply, sent, now));
     } else if (reply.error === Errors.LargeAnswer.id && this.options.onLarge !== undefined) {
       const { answer, user, authRevision } = read;
-      this.options.onLarge({ answer, user, authRevision, largeRange: reply.payload.slice() });
+      const answered = (heldBackMs: number): Metadata | undefined => this.timingOfLarge(read, heldBackMs);
+      this.options.onLarge({ answer, user, authRevision, largeRange: reply.payload.slice(), answered });
     } else read.answer.fail(replyError(reply));
   }
 
@@ -327,6 +328,19 @@ export class ReadPipeline {
     const { at: repliedAt, compaction } = sent;
     const moments = { confirmedAt, askedAt: read.asked?.at ?? now, workMicros, repliedAt, compaction };
     return recorder.read(timed, read, moments, reply.payload, now);
+  }
+
+  /** An answer in parts: storage works on it until the last has come, but for the time in which the client took nothing. */
+  private timingOfLarge(read: PendingRead, heldBackMs: number): Metadata | undefined {
+    const { timed } = read.answer;
+    const { recorder } = this.options;
+    if (timed === undefined || recorder === undefined) return undefined;
+    const now = toHostMicros(this.options.now());
+    const confirmedAt = read.context?.confirmedAt ?? 0;
+    const askedAt = read.asked?.at ?? now;
+    const repliedAt = Math.max(askedAt, now - heldBackMs * 1000);
+    const moments = { confirmedAt, askedAt, workMicros: repliedAt - askedAt, repliedAt };
+    return recorder.read(timed, read, moments, noBytes, now);
   }
 
   private stillWanted(read: PendingRead, now: number, timeout: RpcError): boolean {

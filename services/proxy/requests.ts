@@ -31,6 +31,7 @@ export class UnaryRequest implements Answer, Traced, CancelListener, TimedReques
   trace: Uint8Array = noBytes;
   onEnd: ((error: RpcError | undefined) => void) | undefined;
   authMicros = 0;
+  calledAfterMicros = 0;
   progress: Progress | undefined = undefined;
   /** The client asked for the `hexad-timing` trailer. */
   wantsTiming = false;
@@ -58,6 +59,13 @@ export class UnaryRequest implements Answer, Traced, CancelListener, TimedReques
     this.share = share;
     this.call.onCancel(this);
     return true;
+  }
+
+  /** Its handler has returned: what is neither over nor in a pipeline waits for other processes, or for other clients. */
+  handled(): void {
+    if (this.isOver || this.progress !== undefined || this.timed === undefined) return;
+    const sinceMicros = Math.round((this.observer.now() - this.call.receivedAt) * 1000) - this.authMicros;
+    this.calledAfterMicros = Math.max(1, sinceMicros);
   }
 
   /** The client's message. */

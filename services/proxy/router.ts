@@ -201,6 +201,7 @@ function proceed(route: UnaryRoute, request: UnaryRequest, resolution: Resolutio
 function handOver(route: UnaryRoute, request: UnaryRequest): void {
   try {
     route.handle(request);
+    request.handled();
   } catch (error) {
     if (!(error instanceof WireError)) throw error;
     request.fail(Errors.MalformedRequest);

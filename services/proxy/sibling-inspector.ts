@@ -12,6 +12,8 @@ import {
 
 /** A sibling that does not answer by then is left out: a scrape must not hang on a process that is stuck. */
 const TIMEOUT_MS = 1000;
+/** A disk that is slow is to be found out. */
+const PROBE_TIMEOUT_MS = 5000;
 const RECEIVE_BYTES_MAX = 16 * 1024 * 1024;
 
 export interface InspectedHub {
@@ -36,10 +38,12 @@ export class SiblingInspector {
     this.siblings = config.tiers.attach === null ? PROCESS_NAMES.filter((name) => name !== 'proxy') : [];
   }
 
-  /** Families by process; undefined: it did not answer. */
-  async metrics(): Promise<ReadonlyMap<ProcessName, readonly MetricFamily[] | undefined>> {
+  /** Families by process; undefined: it did not answer. `probeDisk`: raft measures its disk meanwhile. */
+  async metrics(probeDisk = false): Promise<ReadonlyMap<ProcessName, readonly MetricFamily[] | undefined>> {
     const { addresses } = this.config;
-    const answers = this.siblings.map(async (name) => [name, await this.familiesOf(addresses[name])] as const);
+    const answers = this.siblings.map(async (name) => {
+      return [name, await this.familiesOf(addresses[name], probeDisk && name === 'raft')] as const;
+    });
     return new Map(await Promise.all(answers));
   }
 
@@ -76,15 +80,21 @@ export class SiblingInspector {
     return hubs;
   }
 
-  private async familiesOf(address: string): Promise<readonly MetricFamily[] | undefined> {
-    const response = await this.ask(address, PROCESS_PATHS.Metrics, encodeProcessMetricsRequest({}));
+  private async familiesOf(address: string, probeDisk = false): Promise<readonly MetricFamily[] | undefined> {
+    const request = encodeProcessMetricsRequest({ probeDisk });
+    const response = await this.ask(address, PROCESS_PATHS.Metrics, request, probeDisk ? PROBE_TIMEOUT_MS : TIMEOUT_MS);
     if (response === undefined) return undefined;
     return JSON.parse(decodeProcessMetricsResponse(response).families) as readonly MetricFamily[];
   }
 
-  private ask(address: string, path: string, request: Uint8Array): Promise<Uint8Array | undefined> {
+  private ask(
+    address: string,
+    path: string,
+    request: Uint8Array,
+    timeoutMs = TIMEOUT_MS,
+  ): Promise<Uint8Array | undefined> {
     return new Promise((resolve) => {
-      this.channelTo(address).unary(path, request, { timeoutMs: TIMEOUT_MS }, (result) => {
+      this.channelTo(address).unary(path, request, { timeoutMs }, (result) => {
         resolve(result.ok ? result.response : undefined);
       });
     });

@@ -3,6 +3,7 @@ import {
   healthHandlers,
   introspectionHandlers,
   parseAddress,
+  probeDisk,
   type DataProcessContext,
   type RunningProcess,
   StartError,
@@ -29,7 +30,8 @@ export async function startRaft(context: DataProcessContext): Promise<RunningPro
   const server = createServer({ engine: config.rpcEngine, maxReceiveBytes: INTERNAL_MESSAGE_BYTES_MAX });
   server.addHandlers(siblingHandlers(host));
   server.addHandlers(healthHandlers());
-  server.addHandlers(introspectionHandlers('raft', logger, host.metrics));
+  const probe = () => probeDisk(config.paths.walDir);
+  server.addHandlers(introspectionHandlers('raft', logger, host.metrics, probe));
   const address = await server.listen(parseAddress(config.addresses.raft));
   host.start();
   return {

@@ -1,3 +1,5 @@
+import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { type BenchCase, CASES } from './cases';
 import { type Measurement, median } from './measurement';
 import { runCase } from './run-case';
@@ -12,11 +14,15 @@ export interface CostOptions {
   readonly rounds: number;
   readonly seconds: number;
   readonly warmUp: number;
+  /** Where pairs are kept: those of earlier runs count too, so that ten can be measured in pieces. Undefined: nowhere. */
+  readonly out: string | undefined;
 }
 
+type CostMeasurement = Pick<Measurement, 'cpuMicros' | 'perSecond'>;
+
 export interface CostPair {
-  readonly on: Measurement;
-  readonly off: Measurement;
+  readonly on: CostMeasurement;
+  readonly off: CostMeasurement;
 }
 
 /** CPU per operation with stage stamps by that without, of each pair of rounds. */
@@ -30,18 +36,25 @@ export function costRatios(pairs: readonly CostPair[]): number[] {
  */
 export async function measureCost(options: CostOptions): Promise<{ lines: string[]; exceeded: boolean }> {
   const bench = CASES.find(({ name }) => name === OF_CASE) as BenchCase; // it is in the list
-  const pairs: CostPair[] = [];
-  for (let round = 1; round <= options.rounds; round++) {
+  const pairs: CostPair[] = [...earlierPairs(options.out)];
+  const first = pairs.length + 1;
+  for (let round = first; round < first + options.rounds; round++) {
     const order = round % 2 === 0 ? [true, false] : [false, true];
     const measured = new Map<boolean, Measurement>();
     for (const stamps of order) measured.set(stamps, await measure(bench, round, stamps, options));
     const [on, off] = [measured.get(true), measured.get(false)];
     if (on === undefined || off === undefined) continue;
     pairs.push({ on, off });
+    keepPair(options.out, { on, off });
     process.stderr.write(
       `round ${round}: ${on.cpuMicros.toFixed(2)} µs with stamps, ${off.cpuMicros.toFixed(2)} µs without\n`,
     );
   }
+  return costReport(pairs);
+}
+
+/** The lines to print, and whether the median is above what is allowed. */
+export function costReport(pairs: readonly CostPair[]): { lines: string[]; exceeded: boolean } {
   const ratio = median(costRatios(pairs));
   const cpu = (of: 'on' | 'off'): string => median(pairs.map((pair) => pair[of].cpuMicros)).toFixed(2);
   const rate = (of: 'on' | 'off'): string => median(pairs.map((pair) => pair[of].perSecond)).toFixed(0);
@@ -53,6 +66,24 @@ export async function measureCost(options: CostOptions): Promise<{ lines: string
     ...(pairs.length < PAIRS_MIN ? [`fewer than ${PAIRS_MIN} pairs: too few to tell`] : []),
   ];
   return { lines, exceeded: ratio > 1 + SHARE_MAX };
+}
+
+/** One JSON line for each pair; a last line that was cut off is left out. */
+export function earlierPairs(out: string | undefined): CostPair[] {
+  if (out === undefined || !existsSync(fileIn(out))) return [];
+  const lines = readFileSync(fileIn(out), 'utf8').split('\n').slice(0, -1);
+  return lines.map((line) => JSON.parse(line) as CostPair);
+}
+
+export function keepPair(out: string | undefined, { on, off }: CostPair): void {
+  if (out === undefined) return;
+  mkdirSync(out, { recursive: true });
+  const part = ({ cpuMicros, perSecond }: CostMeasurement): CostMeasurement => ({ cpuMicros, perSecond });
+  appendFileSync(fileIn(out), `${JSON.stringify({ on: part(on), off: part(off) })}\n`);
+}
+
+function fileIn(out: string): string {
+  return join(out, 'attribution-cost.jsonl');
 }
 
 function measure(bench: BenchCase, round: number, stamps: boolean, options: CostOptions): Promise<Measurement> {

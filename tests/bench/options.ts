@@ -7,7 +7,8 @@ export const USAGE = `Usage: npm run bench -- [--case NAME]… [--rounds N] [--s
 Runs each case on Hexad and on a real etcd in turn, round by round, on this machine, and prints medians and ratios.
   --case NAME    only this case; a trailing * matches all that begin so; may be repeated
   --case attribution-cost
-                 what stage stamps cost: Hexad with them on and off in pairs of rounds (default 10)
+                 what stage stamps cost: Hexad with them on and off in pairs of rounds (default 10); with --out DIR
+                 pairs are kept there and those of earlier runs count too: --rounds 2, five times, is ten pairs
   --rounds N     rounds (default 3)
   --seconds S    measured time of a case (default 5)
   --warm-up S    time of load before it, the same for both (default 5)

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { Client } from '../../libs/client';
 import { Cluster, etcdctl, ROOT } from './support/cluster';
 import { describeWith, run, type RunResult } from './support/tools';
 import { waitFor } from './support/wait-for';
@@ -122,6 +123,19 @@ describeWith(['etcdctl'], 'hexctl, with three members', () => {
     const all = cluster.endpoints;
     const own = (args: readonly string[]): Promise<RunResult> => run(HEXCTL, ['--endpoints', all.join(','), ...args]);
     expect((await own(['diagnose', '-w', 'json'])).stdout).not.toContain('critical');
+    const probes = await Promise.all(
+      cluster.members.map(async ({ endpoint }) => {
+        const client = new Client({ endpoint, timeoutMs: 10_000 });
+        const { families } = await client.top({ probeDisk: true });
+        client.close();
+        return families.find(({ name }) => name === 'hexad_disk_probe_seconds')?.samples.map(({ value }) => value > 0);
+      }),
+    );
+    expect(probes).toEqual([
+      [true, true],
+      [true, true],
+      [true, true],
+    ]);
     await cluster.member(2).stop('SIGKILL');
     const { code, stdout } = await own(['diagnose', '-w', 'json']);
     const findings = JSON.parse(stdout) as { id: string; severity: string; member: string }[];

@@ -171,6 +171,8 @@ const REASONS: Readonly<Record<StageName, (waited: string, process: string) => s
     `${waited} for ${process} to take the event up and find its watchers: its event loop was busy`,
   send: (waited, process) =>
     `${waited} in ${process} until the event was on its way to the watchers: its event loop was busy`,
+  steps: (waited, process) =>
+    `${waited} for the steps that ${process} takes for such a request: other processes of the member, or other clients`,
 };
 
 function ms(micros: number): string {

@@ -47,6 +47,7 @@ function setUp(slowMicros = 50_000) {
     body: encodePutRequest({ key: Buffer.from('app/users/7') }),
     trace: new Uint8Array(0),
     authMicros: 0,
+    calledAfterMicros: 0,
     wantsTiming,
     progress: undefined,
   });

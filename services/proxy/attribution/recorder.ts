@@ -41,7 +41,8 @@ const READ: readonly number[] = [
   Stage.Read,
   Stage.Respond,
 ];
-const EDGE_ONLY: readonly number[] = [Stage.Edge, Stage.Auth];
+const EDGE_AND_QUEUE: readonly number[] = [Stage.Edge, Stage.Auth, Stage.Queue];
+const STEPS: readonly number[] = [Stage.Edge, Stage.Auth, Stage.Steps];
 /** Requests between two looks at what is asked for. */
 const SAMPLE_EVERY = 32;
 const NOTABLE_PER_SECOND = 100;
@@ -233,13 +234,16 @@ export class Recorder {
     if (progress !== undefined) {
       this.beforeHandOver(request, progress, progress.handedOverAt === 0 ? now : progress.handedOverAt);
       // Where it was after that is not known: no reply tells.
-      return this.finish(request, EDGE_ONLY.concat(Stage.Queue), now, error, undefined, undefined);
+      return this.finish(request, EDGE_AND_QUEUE, now, error, undefined, undefined);
     }
     const { values } = this;
-    values[Stage.Auth] = request.authMicros;
-    values[Stage.Edge] =
-      error === undefined ? 0 : Math.max(0, now - toHostMicros(request.call.receivedAt) - request.authMicros);
-    return this.finish(request, EDGE_ONLY, now, error, undefined, undefined);
+    const total = positive(now - toHostMicros(request.call.receivedAt));
+    const rest = positive(total - request.authMicros);
+    const edge = request.calledAfterMicros === 0 ? rest : Math.min(rest, request.calledAfterMicros);
+    values[Stage.Auth] = Math.min(request.authMicros, total);
+    values[Stage.Edge] = edge;
+    values[Stage.Steps] = rest - edge;
+    return this.finish(request, STEPS, now, error, undefined, undefined);
   }
 
   p99OfFsync(member: string): number {

@@ -9,6 +9,8 @@ export interface TimedRequest {
   readonly trace: Uint8Array;
   /** Until it was known who calls; 0: at once. */
   authMicros: number;
+  /** From its arrival until it was waited for something outside of the pipelines; 0: nothing was. */
+  readonly calledAfterMicros: number;
   /** The client asked for its timing. */
   readonly wantsTiming: boolean;
   /** Set once a pipeline has taken the request. */

@@ -46,9 +46,10 @@ export class Metrics {
     return renderFamilies(await this.families(), accept);
   }
 
-  async families(): Promise<MetricFamily[]> {
+  /** `probeDisk`: what the disk of the WAL takes is measured meanwhile. */
+  async families(probeDisk = false): Promise<MetricFamily[]> {
     const { siblings: inspector } = this.sources;
-    const [siblings, hubs] = await Promise.all([inspector.metrics(), inspector.hubMetrics()]);
+    const [siblings, hubs] = await Promise.all([inspector.metrics(probeDisk), inspector.hubMetrics()]);
     const up = (families: readonly MetricFamily[] | undefined): number => (families === undefined ? 0 : 1);
     const answered = [
       ...[...siblings].map(([process, families]): Sample => [{ process }, up(families)]),

@@ -11,10 +11,18 @@ function timings(name: string, value: number, labels: Record<string, string> = {
   return histogram(name, '', [one.numbers(labels)]);
 }
 
+function probe(median: number): MetricFamily {
+  return gauge('hexad_disk_probe_seconds', '', [
+    [{ quantile: '0.5' }, median],
+    [{ quantile: '1' }, 2 * median],
+  ]);
+}
+
 const HEALTHY: readonly MetricFamily[] = [
   timings('etcd_disk_wal_fsync_duration_seconds', 0.001),
   timings('etcd_disk_backend_commit_duration_seconds', 0.01),
   timings('etcd_network_peer_round_trip_time_seconds', 0.001, { To: 'b2' }),
+  probe(0.0005),
   gauge('etcd_server_has_leader', '', 1),
   counter('etcd_server_leader_changes_seen_total', '', 1),
   gauge('etcd_server_quota_backend_bytes', '', 2 * GIB),
@@ -73,6 +81,8 @@ test('a healthy cluster yields no findings', () => {
 test.each<[string, string, TopDocument]>([
   ['slow-disk', 'warning', top({}, [timings('etcd_disk_wal_fsync_duration_seconds', 0.06)])],
   ['slow-disk', 'critical', top({}, [timings('etcd_disk_wal_fsync_duration_seconds', 0.4)])],
+  ['slow-disk-now', 'warning', top({}, [probe(0.06)])],
+  ['slow-disk-now', 'critical', top({}, [probe(0.4)])],
   ['slow-store-commit', 'warning', top({}, [timings('etcd_disk_backend_commit_duration_seconds', 0.4)])],
   ['stalled-disk', 'critical', top({}, [gauge('hexad_wal_stalled_seconds', '', 3)])],
   ['slow-peer-link', 'warning', top({}, [timings('etcd_network_peer_round_trip_time_seconds', 0.2, { To: 'b2' })])],
@@ -144,6 +154,15 @@ test('members that hold different data, or name different leaders, are found', (
   expect(diagnose(cluster(member(top()), member({ ...other, leaderId: 'b2' })))).toMatchObject([
     { id: 'leader-disagreement' },
   ]);
+});
+
+test('a member whose term runs away from the others is found', () => {
+  const restless = top({ member: 'm2', term: 9, leaderId: '0' });
+  const found = diagnose(cluster(member(top()), member(restless)));
+  expect(found).toContainEqual(expect.objectContaining({ id: 'terms-apart', severity: 'warning', member: 'm2' }));
+  expect(
+    diagnose(cluster(member(top()), member(top({ member: 'm2', term: 3, leaderId: 'a1' })))).map(({ id }) => id),
+  ).not.toContain('terms-apart');
 });
 
 test('the worst comes first', () => {

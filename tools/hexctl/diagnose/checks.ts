@@ -36,6 +36,7 @@ export const Bounds = {
   unattributedShare: 0.05,
   heartbeatFailures: 10,
   applyBacklogEntries: 1000,
+  termsApart: 3,
 } as const;
 
 type Check = (top: TopDocument) => Finding[];
@@ -94,6 +95,20 @@ const CHECKS: readonly Check[] = [
         top.member,
         `p99 of WAL fdatasync is ${seconds(p99)}`,
         'give the WAL a disk of its own (--wal-dir), an SSD; look for other writers (iostat -x) and for a worn-out or throttled volume',
+      ),
+    ];
+  },
+  function diskProbe(top) {
+    const median = sumOf(top, 'hexad_disk_probe_seconds', { quantile: '0.5' });
+    if (median <= Bounds.fsyncWarningSeconds) return [];
+    const severity = median > Bounds.fsyncCriticalSeconds ? 'critical' : 'warning';
+    return [
+      finding(
+        'slow-disk-now',
+        severity,
+        top.member,
+        `a write of 4 KiB and its fdatasync beside the WAL take ${seconds(median)} now`,
+        'see what else writes to this disk at the moment (iostat -x, backups, log shipping) and whether the volume is throttled',
       ),
     ];
   },
@@ -376,6 +391,24 @@ const CHECKS: readonly Check[] = [
   },
 ];
 
+/** A log that grows and is not committed, a term that runs ahead: what a member does that disturbs the others. */
+function termsApart(tops: readonly TopDocument[]): Finding[] {
+  const terms = tops.map(({ term }) => term);
+  const [lowest, highest] = [Math.min(...terms), Math.max(...terms)];
+  if (tops.length < 2 || highest - lowest < Bounds.termsApart) return [];
+  const ahead = tops.filter(({ term }) => term === highest).map(({ member }) => member);
+  const text = tops.map(({ member, term }) => `${member}: ${term}`).join(', ');
+  return [
+    finding(
+      'terms-apart',
+      'warning',
+      ahead.length === 1 ? (ahead[0] ?? '') : '',
+      `the members are in terms far apart: ${text}`,
+      'a member that calls elections and does not win them is cut off from the others, or its disk or CPU is too slow to hear the leader: see its log and links; keep --pre-vote on',
+    ),
+  ];
+}
+
 function ofCluster({ members, hashRevision }: ClusterSnapshot): Finding[] {
   const tops = members.flatMap(({ top }) => (top === undefined ? [] : [top]));
   const findings: Finding[] = [];
@@ -391,6 +424,7 @@ function ofCluster({ members, hashRevision }: ClusterSnapshot): Finding[] {
       ),
     );
   }
+  findings.push(...termsApart(tops));
   const hashes = members.filter(({ hash }) => hash !== undefined);
   if (new Set(hashes.map(({ hash }) => hash)).size > 1) {
     const text = hashes.map(({ top, hash }) => `${top?.member ?? ''}: ${String(hash)}`).join(', ');

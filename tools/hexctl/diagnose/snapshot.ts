@@ -43,10 +43,13 @@ export async function takeSnapshot(members: readonly Asked[]): Promise<ClusterSn
 async function askTop({ endpoint, client }: Asked): Promise<Omit<MemberSnapshot, 'hash'>> {
   const sent = Date.now();
   try {
-    await client.top(); // the connection is made; the second answer tells of the round trip
+    // The connection is made; the second answer, without the probe of the disk, tells of the round trip.
+    const probed = await client.top({ probeDisk: true });
     const before = Date.now();
-    const top = await client.top();
+    const latest = await client.top();
     const after = Date.now();
+    const probe = probed.families.filter(({ name }) => name === 'hexad_disk_probe_seconds');
+    const top = { ...latest, families: [...latest.families, ...probe] };
     return { endpoint, top, error: '', clockOffsetMs: top.at - (before + after) / 2, roundTripMs: after - before };
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
