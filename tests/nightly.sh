@@ -27,7 +27,8 @@ run env DIFFERENTIAL_RUNS=4000 npx jest --selectProjects system -w 1 --testPathP
 run env WATCH_TIER_ROUNDS=40 npx jest --selectProjects system -w 1 --testPathPatterns system/watch-tier
 compose() { npx jest --selectProjects compose-nightly --runInBand --forceExit "$@" 2>&1; }
 run compose
-cat dist/compose-stand-ins.txt 2>/dev/null
+# Images that could not be pulled, and what stood in for them.
+cat dist/compose-stand-ins*.txt 2>/dev/null
 sh tests/compose/prepare.sh stop
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ]

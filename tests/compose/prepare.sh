@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes this machine ready for the tests of the compose file: an engine, the images, each once. Where images can't be pulled it makes
-# stand-ins of the same names, so that the same compose file is tested, and lists them in dist/compose-stand-ins.txt.
+# stand-ins of the same names, so that the same compose file is tested, and lists them in dist/compose-stand-ins*.txt.
 #   prepare.sh            engine, stand-ins, the image hexad:test
 #   prepare.sh observability    and the images of that profile, which only the nightly tests start
 #   prepare.sh stop       ends the engine, if it was started here
@@ -74,6 +74,7 @@ if ! pulled "$nats_image"; then
 fi
 echo "stand-in: the collector is the suite's own OTLP sink" >>"$stand_ins"
 if [ "$1" = observability ]; then
+  : >dist/compose-stand-ins-observability.txt
   npx esbuild tests/compose/stand-ins/main.ts --bundle --platform=node --target=node20 --outfile=dist/compose-observability/main.js --log-level=error || exit 1
   cp tests/compose/stand-ins/observability.Dockerfile dist/compose-observability/Dockerfile
   for part in collector:"the suite's own OTLP sink, by the collector's configuration" jaeger:"the suite's own OTLP sink with Jaeger's query API" \
@@ -86,7 +87,7 @@ if [ "$1" = observability ]; then
       dist/compose-observability >/dev/null 2>dist/compose-observability.log || { tail -5 dist/compose-observability.log >&2; echo "cannot build the stand-in for $image" >&2; exit 1; }
     what=${part#*:}
     [ "$target" = prometheus ] && what="Debian's $(docker run --rm "$image" --version 2>&1 | head -1 | cut -d' ' -f1-3)"
-    echo "stand-in: $image is $what" >>"$stand_ins"
+    echo "stand-in: $image is $what" >>dist/compose-stand-ins-observability.txt
   done
 fi
 [ -n "$HEXAD_TEST_IMAGE" ] || docker build --network host -f deploy/Dockerfile -t hexad:test . >dist/compose-build.log 2>&1 || { tail -20 dist/compose-build.log >&2; exit 1; }

@@ -1,12 +1,27 @@
+import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
+import { join } from 'node:path';
 import type { ReceivedSpan } from '../system/support/otlp-sink';
+import { ROOT } from '../system/support/cluster';
 import { run } from '../system/support/tools';
 import { waitFor } from '../system/support/wait-for';
 import { Load } from './support/load';
-import { describeWithEngine, Stack } from './support/stack';
+import { describeWithEngine, IMAGE, Stack } from './support/stack';
 import { tracedPut, tracedTimeToLive, tracedUserAdd, tracedWatch } from './support/traced';
 
 const HEALTHY_WITHIN_MS = 60_000;
+/** What the services listen on in the private network. */
+const PRIVATE_PORTS: readonly (readonly [string, number])[] = [
+  ['m1-raft', 2380],
+  ['m1-raft', 2390],
+  ['m1-storage', 2391],
+  ['watch', 2392],
+  ['m1-lease', 2393],
+  ['m1-auth', 2394],
+  ['proxy', 2379],
+  ['proxy', 2382],
+  ['nats', 4222],
+];
 const [TRACE_ID, WATCH_TRACE_ID, LEASE_TRACE_ID, AUTH_TRACE_ID] = [
   '4bf92f3577b34da6a3ce929d0e0e4731',
   '4bf92f3577b34da6a3ce929d0e0e4732',
@@ -42,21 +57,52 @@ describeWithEngine('docker compose up', () => {
     expect((await stack.ctl('member', 'list')).trim().split('\n')).toHaveLength(3);
   }, 60_000);
 
-  test('no container runs as root, writes to its own file system, or has a capability', async () => {
+  test('no container runs as root, writes to its own file system, has a capability, or takes what it likes', async () => {
     const wrong: string[] = [];
     for (const service of await stack.services()) {
       for (const id of await stack.containers(service)) {
-        const host = await stack.inspect<{ ReadonlyRootfs: boolean; CapDrop: string[] | null; Memory: number }>(
-          id,
-          '.HostConfig',
-        );
-        const user = await stack.inspect<string>(id, '.Config.User');
-        const isRight =
-          host.ReadonlyRootfs && host.CapDrop?.join() === 'ALL' && host.Memory > 0 && !/^(0|root|)$/.test(user);
-        if (!isRight) wrong.push(`${service}: ${JSON.stringify({ ...host, user })}`);
+        const problems = await confinementProblems(stack, id);
+        if (problems.length > 0) wrong.push(`${service}: ${problems.join(', ')}`);
       }
     }
     expect(wrong).toEqual([]);
+  }, 60_000);
+
+  test('the image has the packages of production alone', async () => {
+    const list = ['sh', '-c', 'cd /hexad/node_modules && ls -d [!@]* @*/*'];
+    const [container = ''] = await stack.containers('m1-raft');
+    const found = (await stack.docker('exec', container, ...list)).split('\n').filter((name) => name !== '');
+    const { packages } = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8')) as {
+      packages: Record<string, { dev?: boolean }>;
+    };
+    const isOurs = (name: string): boolean => {
+      const entry = packages[`node_modules/${name}`];
+      return entry !== undefined && entry.dev !== true;
+    };
+    expect(found.length).toBeGreaterThan(10);
+    expect(found.filter((name) => !isOurs(name))).toEqual([]);
+    const kilobytes = Number((await stack.docker('exec', container, 'du', '-sk', '/hexad')).split('\t')[0]);
+    expect(kilobytes).toBeLessThan(100_000);
+  }, 30_000);
+
+  test('from outside the private network nothing is reached but the edge, and at the edge nothing but TLS', async () => {
+    const [edge = ''] = await stack.containers('edge');
+    expect(listening(await stack.docker('exec', edge, 'cat', '/proc/net/tcp', '/proc/net/tcp6'))).toEqual([2379]);
+    const inside: string[] = [];
+    for (const [service, port] of PRIVATE_PORTS) {
+      for (const address of await stack.addresses(service)) inside.push(`${address}:${port}`);
+    }
+    const script = `for (const one of process.argv.slice(1)) {
+      const [host, port] = one.split(':');
+      require('net').connect({ host, port }, () => console.log(one)).on('error', () => undefined);
+    }
+    setTimeout(() => process.exit(0), 2000);`;
+    const alone = ['run', '--rm', '--network', `${stack.project}_public`, '--entrypoint', 'node', IMAGE, '-e', script];
+    expect((await stack.docker(...alone, ...inside)).trim()).toBe('');
+    // From where they may be reached they are: the script sees what there is.
+    const [proxy = ''] = await stack.containers('proxy');
+    const reached = (await stack.docker('exec', proxy, 'node', '-e', script, ...inside)).trim().split('\n');
+    expect(reached.sort()).toEqual([...inside].sort());
   }, 60_000);
 
   test('a client without a certificate is refused, and plain text gets no answer', async () => {
@@ -146,6 +192,40 @@ describeWithEngine('docker compose up', () => {
     expect(performance.now() - begin).toBeLessThan(15_000); // 10 s of grace, and the engine's own time for 20 containers
   }, 60_000);
 });
+
+/** What is missing of what confines a container. */
+async function confinementProblems(stack: Stack, id: string): Promise<string[]> {
+  const host = await stack.inspect<{
+    ReadonlyRootfs: boolean;
+    CapDrop: string[] | null;
+    Memory: number;
+    NanoCpus: number;
+    PidsLimit: number | null;
+    SecurityOpt: string[] | null;
+  }>(id, '.HostConfig');
+  const user = await stack.inspect<string>(id, '.Config.User');
+  const wanted: Readonly<Record<string, boolean>> = {
+    'read-only root file system': host.ReadonlyRootfs,
+    'no capabilities': host.CapDrop?.join() === 'ALL',
+    'no new privileges': host.SecurityOpt?.some((option) => option.startsWith('no-new-privileges')) === true,
+    'limit of memory': host.Memory > 0,
+    'limit of processors': host.NanoCpus > 0,
+    'limit of processes': (host.PidsLimit ?? 0) > 0,
+    'a user of its own': !/^(0|root|)(:|$)/.test(user),
+  };
+  return Object.entries(wanted).flatMap(([what, has]) => (has ? [] : [what]));
+}
+
+/** Ports that a container listens on for others, from its /proc/net/tcp and tcp6. */
+function listening(table: string): number[] {
+  const ports = table.split('\n').flatMap((line) => {
+    const [, local = '', , state] = line.trim().split(/\s+/);
+    const [address = '', port = ''] = local.split(':');
+    const isLoopback = address.length === 8 && address.endsWith('7F');
+    return state === '0A' && !isLoopback ? [Number.parseInt(port, 16)] : [];
+  });
+  return [...new Set(ports)];
+}
 
 /** A put through each proxy is read through all, and a watch on each sees the puts through the others. */
 async function eachSeesTheOthers(stack: Stack): Promise<void> {
