@@ -52,6 +52,7 @@ export class FaultSite {
   heal(): void {
     this.isHealed = true;
     for (const undo of this.undo) undo();
+    for (const { machine } of this.members) machine.onIo = () => undefined; // a crash that waits for its point
     for (const member of this.members) if (member.isDown) member.startAll();
   }
 }
