@@ -81,7 +81,7 @@ export const RAFT_CANARIES: Readonly<Record<string, Canary>> = {
   'reads without asking a quorum': {
     defect: { raft: (core) => void (insides(core).members.roundByQuorum = () => Infinity) },
     caughtBy: ['linearizable reads'],
-    seedsMax: 30,
+    seedsMax: 60,
     members: 3,
     ...storm,
   },
