@@ -329,6 +329,7 @@ async function metricOf(member: Member, name: string): Promise<number> {
       for (let round = 0; round < 10 && slowLines(leader, from).length === 0; round++) {
         const before = answered;
         await waitFor('requests under way', () => answered > before + 20);
+        await put(client(leader)); // something to compact, each time
         const { revision } = await setFailpoint(`compactBeforeCommitBatch`, `1*sleep(${SLOW_MS})`);
         expect(
           await client(leader).call(KV_PATHS.Compact, encodeCompactionRequest({ revision }), TIMEOUT_MS),
@@ -361,7 +362,6 @@ async function metricOf(member: Member, name: string): Promise<number> {
   test('names a long compaction that a range waits for', async () => {
     const range = (one: MemberClient) =>
       one.call(KV_PATHS.Range, encodeRangeRequest({ key: Buffer.from('app/k'), serializable: true }), TIMEOUT_MS);
-    await put(client(leader)); // something to compact
     const lines = await slowWhileCompacting(range);
     expectAll(lines, ['wait-applied', 'read'], [`storage@${leader.name}`], /busy with a compaction for \d+ ms/);
   }, 30_000);

@@ -91,6 +91,8 @@ interface Results {
   readonly batch: Uint8Array;
   isRead: boolean;
   stamps: ResultBatchStamps | undefined;
+  /** How many answers waited before its own. */
+  readonly from: number;
   /** When its results had been answered. */
   answeredAt: number;
 }
@@ -135,7 +137,7 @@ export class Recorder {
 
   /** A hexad.ResultBatch has come; its results follow, then `resultsEnd`. */
   resultsBegin(batch: Uint8Array): void {
-    this.results = { batch, isRead: false, stamps: undefined, answeredAt: 0 };
+    this.results = { batch, isRead: false, stamps: undefined, from: this.answered.length, answeredAt: 0 };
   }
 
   /** A write is about to be answered with `response`. Returns the trailers that its client asked for. */
@@ -154,7 +156,7 @@ export class Recorder {
     if (results === undefined) return;
     results.answeredAt = this.options.clock();
     this.results = undefined;
-    this.settleMany();
+    this.settleMany(results.answeredAt, results.from);
   }
 
   /** A read has been answered. Returns the trailers that its client asked for, to be sent with `response`. */
@@ -167,7 +169,7 @@ export class Recorder {
   ): Metadata | undefined {
     if (request.wantsTiming) return this.finishRead(request, progress, moments, response, now);
     this.later({ request, progress, response, results: undefined, index: 0, moments, now });
-    if (this.results === undefined) this.settleMany();
+    if (this.results === undefined) this.settleMany(now, this.answered.length - 1);
     return undefined;
   }
 
@@ -185,8 +187,15 @@ export class Recorder {
     this.answeredBytes += answered.request.body.length + answered.response.length;
   }
 
-  private settleMany(): void {
-    if (this.answered.length >= SETTLED_TOGETHER || this.answeredBytes >= SETTLED_BYTES) this.settle();
+  /** Of what is slow the log tells at once. `from`: the first that was answered just now. */
+  private settleMany(now: number, from: number): void {
+    const { answered, options } = this;
+    let isDue = answered.length >= SETTLED_TOGETHER || this.answeredBytes >= SETTLED_BYTES;
+    for (let i = from; i < answered.length && !isDue; i++) {
+      const { call } = (answered[i] as Answered).request;
+      isDue = now - toHostMicros(call.receivedAt) > options.slowMicros;
+    }
+    if (isDue) this.settle();
   }
 
   private account({ request, progress, response, results, index, moments, now }: Answered): void {
