@@ -18,6 +18,8 @@ test('pairs of several runs are kept together, whole or not at all', () => {
     for (const one of pairs) keepPair(out, one);
     appendFileSync(join(out, 'attribution-cost.jsonl'), '{"on":{"cpuMi');
     expect(earlierPairs(out)).toEqual(pairs);
+    keepPair(out, pair(105));
+    expect(earlierPairs(out)).toEqual([...pairs, pair(105)]);
     expect(earlierPairs(undefined)).toEqual([]);
   } finally {
     rmSync(directory, { recursive: true });

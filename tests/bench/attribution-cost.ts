@@ -1,4 +1,4 @@
-import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readFileSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { type BenchCase, CASES } from './cases';
 import { type Measurement, median } from './measurement';
@@ -78,8 +78,17 @@ export function earlierPairs(out: string | undefined): CostPair[] {
 export function keepPair(out: string | undefined, { on, off }: CostPair): void {
   if (out === undefined) return;
   mkdirSync(out, { recursive: true });
+  cutTornLine(fileIn(out));
   const part = ({ cpuMicros, perSecond }: CostMeasurement): CostMeasurement => ({ cpuMicros, perSecond });
   appendFileSync(fileIn(out), `${JSON.stringify({ on: part(on), off: part(off) })}\n`);
+}
+
+/** What a run that was killed left of its last line would spoil the one that is appended. */
+function cutTornLine(path: string): void {
+  if (!existsSync(path)) return;
+  const kept = readFileSync(path);
+  const end = kept.lastIndexOf('\n') + 1;
+  if (end < kept.length) truncateSync(path, end);
 }
 
 function fileIn(out: string): string {
