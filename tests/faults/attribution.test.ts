@@ -1,4 +1,4 @@
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseAddress } from '../../libs/process';
 import { connect } from '../../libs/rpc';
@@ -22,6 +22,8 @@ import { PeerNetwork } from './relay';
 
 const library = buildDiskLibrary();
 const SLOW_MS = 300;
+/** Under way at a time. */
+const REQUESTS = 8;
 const TIMEOUT_MS = 10_000;
 
 interface SlowLine {
@@ -45,6 +47,10 @@ async function pageOf(member: Member): Promise<string> {
   return (await fetch(`http://${member.endpoint}/metrics`)).text();
 }
 
+async function appliedAt(member: Member): Promise<number> {
+  return Number(/^hexad_storage_applied_index (\d+)$/m.exec(await pageOf(member))?.[1]);
+}
+
 /** The sum of a metric over its labels. */
 async function metricOf(member: Member, name: string): Promise<number> {
   const lines = (await pageOf(member)).split('\n').filter((line) => line.startsWith(`${name}{`));
@@ -54,6 +60,7 @@ async function metricOf(member: Member, name: string): Promise<number> {
 /** A fault is injected at each stage in turn; every request that is slow for it must say so. */
 (library === undefined ? describe.skip : describe)('with three members and a fault, the slow-request log', () => {
   let cluster: Cluster;
+  let marks = 0;
   let network: PeerNetwork;
   let sink: OtlpSink;
   let leader: Member;
@@ -99,9 +106,9 @@ async function metricOf(member: Member, name: string): Promise<number> {
     for (const member of cluster.members) await waitFor('a put', async () => (await put(client(member))).ok);
   }, 60_000);
 
-  /** Scrapes have everything accounted for that was answered or delivered: its lines belong to the test that caused them. */
+  /** A line about a slow request belongs to the test that caused it. */
   afterEach(async () => {
-    for (let i = 0; i < 2; i++) for (const member of cluster.members) if (member !== undefined) await pageOf(member);
+    for (const member of cluster.members) await caughtUp(member);
   });
 
   afterAll(async () => {
@@ -119,42 +126,54 @@ async function metricOf(member: Member, name: string): Promise<number> {
     return slowLines(member, from);
   }
 
-  /** Requests are under way while a process of `member` stands still; the lines of those that were slow. */
-  async function slowWhileStopped(
-    member: Member,
-    stopped: Member,
-    name: ProcessName,
-    request = put,
-    wanted = (lines: SlowLine[]): SlowLine[] => lines,
-  ): Promise<SlowLine[]> {
+  /**
+   * The log tells of all that has been answered or delivered: a scrape has it accounted for, and what the proxy says after that
+   * comes by the same way.
+   */
+  async function caughtUp(member: Member): Promise<void> {
+    await pageOf(member);
+    const mark = `no-check-${(marks += 1)}`;
+    await fetch(`http://${member.endpoint}/livez?exclude=${mark}`);
+    await waitFor('the log to catch up', () => member.log.includes(mark));
+  }
+
+  /** Returns when the process stands still; what has it go on. */
+  async function stop(member: Member, name: ProcessName): Promise<() => void> {
+    const pid = member.processPid(name) ?? 0;
+    process.kill(pid, 'SIGSTOP');
+    await waitFor('the stop', () => / T /.test(readFileSync(`/proc/${pid}/stat`, 'latin1')));
+    return () => process.kill(pid, 'SIGCONT');
+  }
+
+  /** The length of the fault. */
+  const lasting = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+  /**
+   * Requests meet a process of `member` that stands still; the lines of those that were slow. It is stopped while nothing is
+   * under way in it: what a process has stamped and not yet sent would count for whom it is sent to. So a proxy is stopped
+   * once all that it has passed on is applied elsewhere and waits for storage here.
+   */
+  async function slowWhileStopped(member: Member, name: ProcessName, request = put): Promise<SlowLine[]> {
     const from = member.log.length;
-    const pid = stopped.processPid(name) ?? 0;
-    let running = true;
-    let answered = 0;
-    const load = Array.from({ length: 8 }, async () => {
-      while (running) {
-        await request(client(member));
-        answered++;
-      }
-    });
+    const send = () => Promise.all(Array.from({ length: REQUESTS }, () => request(client(member))));
+    const [witness] = followers as [Member, ...Member[]];
+    const before = await appliedAt(witness);
+    const began = performance.now();
+    const goOn = [await stop(member, name === 'proxy' ? 'storage' : name)];
+    const load = send();
     try {
-      // What is under way at the moment is slow; that there is something is likely, not certain.
-      const found = (): boolean => wanted(slowLines(member, from)).length > 0;
-      for (let round = 0; round < 10 && !found(); round++) {
-        const before = answered;
-        await waitFor('requests under way', () => answered > before + 20);
-        process.kill(pid, 'SIGSTOP');
-        await new Promise((resolve) => setTimeout(resolve, SLOW_MS)); // the length of the fault
-        process.kill(pid, 'SIGCONT');
-        const stoppedAt = answered;
-        await waitFor('answers', () => answered > stoppedAt + 20);
+      if (name === 'proxy') {
+        await waitFor('the other members', async () => (await appliedAt(witness)) >= before + REQUESTS);
+        goOn.unshift(await stop(member, 'proxy'));
+        goOn.pop()?.();
+        await lasting(3 * (performance.now() - began)); // much longer than storage stood still
       }
-      await waitFor('slow requests', found);
+      await lasting(SLOW_MS);
     } finally {
-      process.kill(pid, 'SIGCONT');
-      running = false;
+      for (const one of goOn) one();
     }
-    await Promise.all(load);
+    await load;
+    await caughtUp(member);
     return slowLines(member, from);
   }
 
@@ -234,19 +253,19 @@ async function metricOf(member: Member, name: string): Promise<number> {
   }, 30_000);
 
   test('names storage when it does not get to apply', async () => {
-    const lines = await slowWhileStopped(leader, leader, 'storage');
+    const lines = await slowWhileStopped(leader, 'storage');
     expectAll(lines, ['apply'], [`storage@${leader.name}`], /it was busy/);
   }, 30_000);
 
   test('names storage when it does not get to read', async () => {
     const range = (one: MemberClient) =>
       one.call(KV_PATHS.Range, encodeRangeRequest({ key: Buffer.from('app/k'), serializable: true }), TIMEOUT_MS);
-    const lines = await slowWhileStopped(leader, leader, 'storage', range);
+    const lines = await slowWhileStopped(leader, 'storage', range);
     expectAll(lines, ['wait-applied', 'read'], [`storage@${leader.name}`], /storage/);
   }, 30_000);
 
   test('names raft when its event loop stands still', async () => {
-    const lines = await slowWhileStopped(leader, leader, 'raft');
+    const lines = await slowWhileStopped(leader, 'raft');
     expectAll(
       lines,
       ['propose', 'wal', 'replicate', 'commit'],
@@ -256,7 +275,7 @@ async function metricOf(member: Member, name: string): Promise<number> {
   }, 30_000);
 
   test('names the proxy when its event loop stands still', async () => {
-    const lines = await slowWhileStopped(leader, leader, 'proxy');
+    const lines = await slowWhileStopped(leader, 'proxy');
     expectAll(lines, ['edge', 'queue', 'respond'], [`proxy@${leader.name}`], /its event loop was busy/);
   }, 30_000);
 
@@ -284,10 +303,12 @@ async function metricOf(member: Member, name: string): Promise<number> {
     const from = leader.log.length;
     const watcher = await watchAll(leader);
     try {
-      await slowWhileStopped(leader, leader, name, put, ofWatch);
+      await slowWhileStopped(leader, name);
+      await waitFor('the events', () => watcher.events() === REQUESTS);
     } finally {
       watcher.close();
     }
+    await caughtUp(leader);
     return ofWatch(slowLines(leader, from));
   }
 
@@ -327,7 +348,7 @@ async function metricOf(member: Member, name: string): Promise<number> {
     const from = leader.log.length;
     let running = true;
     let answered = 0;
-    const load = Array.from({ length: 8 }, async () => {
+    const load = Array.from({ length: REQUESTS }, async () => {
       for (; running; answered++) await request(client(leader));
     });
     try {
