@@ -149,7 +149,6 @@ function httpOptions(
       version: SERVER_VERSION,
       quotaBytes: config.limits.quotaBackendBytes,
       siblings,
-      watchOps: edge.attribution.watch?.ops,
       traffic,
     }),
   };

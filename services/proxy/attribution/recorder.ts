@@ -15,6 +15,7 @@ import { readMetadata } from '../auth/call-metadata';
 import type { Breakdown, StageTime, WriteDetail } from './breakdown';
 import { causeOf, placeOf, timingText } from './breakdown';
 import type { HotKeys } from './hot-keys';
+import { Looks } from './looks';
 import { rangeKeysOf } from './range-keys';
 import { readResultStamps, type ResultBatchStamps, type Segment } from './result-stamps';
 import type { Slowest } from './slowest';
@@ -127,8 +128,7 @@ export class Recorder {
   private answeredBytes = 0;
   private untilSample = SAMPLE_EVERY;
   private lastId = 0;
-  private notableUntil = 0;
-  private notableLeft = 0;
+  private readonly looks = new Looks(NOTABLE_PER_SECOND);
   private readonly idPrefix: string;
 
   constructor(private readonly options: RecorderOptions) {
@@ -364,19 +364,11 @@ export class Recorder {
     ];
   }
 
-  /**
-   * Slow or failed. While nobody is sent traces, only so many of a moment are looked at one by one: under overload all are
-   * slow, and looking at each would make them slower.
-   */
+  /** Slow or failed; while nobody is sent traces, only so many of a moment. */
   private isNotable(total: number, error: RpcError | undefined): boolean {
     if (total <= this.options.slowMicros && error === undefined) return false;
     if (this.options.isTracing) return true;
-    const now = this.options.clock();
-    if (now > this.notableUntil) {
-      this.notableUntil = now + 1_000_000;
-      this.notableLeft = NOTABLE_PER_SECOND;
-    }
-    return this.notableLeft-- > 0;
+    return this.looks.admits(this.options.clock());
   }
 
   private breakdown(

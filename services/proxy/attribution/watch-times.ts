@@ -1,6 +1,7 @@
 import { microsSince, type Moment, Stage, type StageName, STAGES } from '../../../libs/attribution';
 import type { EventTiming } from '../../../proto/gen/hexad';
 import { type Breakdown, type Cause, causeOfDelivery, placeOf, type StageTime } from './breakdown';
+import { Looks } from './looks';
 import { OpStats } from './op-stats';
 import type { Slowest } from './slowest';
 
@@ -63,8 +64,9 @@ interface Waiting {
 }
 
 /**
- * Sums up where the time of events went on their way to watchers, for a whole message of a hub's at a time: its stamps are of the
- * oldest event in it. That is done for several together, not between a message and the sockets that it is for. Clients that read slowly hold up their own streams only, and are told of when they take something again.
+ * Sums up where the time of events went on their way to watchers, for a whole message of a hub's at a time: its stamps are of
+ * the oldest event in it. That is done for several together, not between a message and the sockets that it is for. Clients
+ * that read slowly hold up their own streams only, and are told of when they take something again.
  */
 export class WatchTimes {
   /** One for each watcher's delivery. */
@@ -72,8 +74,7 @@ export class WatchTimes {
   private readonly blocked = new Set<Blocked>();
   private waiting: Waiting[] = [];
   private lastId = 0;
-  private notableUntil = 0;
-  private notableLeft = 0;
+  private readonly looks = new Looks(NOTABLE_PER_SECOND);
 
   constructor(private readonly options: WatchTimesOptions) {}
 
@@ -188,12 +189,7 @@ export class WatchTimes {
   }
 
   private mayLook({ host }: Moment): boolean {
-    if (this.options.isTracing) return true;
-    if (host > this.notableUntil) {
-      this.notableUntil = host + 1_000_000;
-      this.notableLeft = NOTABLE_PER_SECOND;
-    }
-    return this.notableLeft-- > 0;
+    return this.options.isTracing || this.looks.admits(host);
   }
 }
 

@@ -1,6 +1,5 @@
 import { GRPC_CODE_NAMES, GrpcCode } from '../../../libs/errors';
 import { counter, gauge, histogram, type MetricFamily, ProcessMetrics } from '../../../libs/telemetry';
-import type { OpStats } from '../attribution/op-stats';
 import type { MemberView } from '../member-view';
 import type { MethodStats } from '../method-stats';
 import type { ReadPipeline } from '../reads';
@@ -20,14 +19,12 @@ export interface MetricSources {
   readonly writes: WritePipeline;
   readonly reads: ReadPipeline;
   readonly router: Router;
-  readonly attribution: Pick<Attribution, 'settle'>;
+  readonly attribution: Pick<Attribution, 'settle' | 'watch'>;
   readonly hub: HubClient;
   readonly health: HealthCounters;
   readonly version: string;
   readonly quotaBytes: number;
   readonly siblings: SiblingInspector;
-  /** Undefined: no stage stamps. */
-  readonly watchOps?: OpStats | undefined;
   readonly traffic: () => { readonly receivedBytes: number; readonly sentBytes: number };
 }
 
@@ -67,11 +64,12 @@ export class Metrics {
 
   /** What this process knows without asking. */
   own(): MetricFamily[] {
-    this.sources.attribution.settle();
+    const { attribution, router } = this.sources;
+    attribution.settle();
     const page = new Page();
     serverMetrics(page, this.sources);
-    grpcMetrics(page, this.sources.router.stats);
-    return [...page.families, ...stageMetrics(this.sources.router.stats, this.sources.watchOps), ...constantFamilies()];
+    grpcMetrics(page, router.stats);
+    return [...page.families, ...stageMetrics(router.stats, attribution.watch?.ops), ...constantFamilies()];
   }
 }
 

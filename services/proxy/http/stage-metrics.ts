@@ -5,8 +5,10 @@ import type { MethodStats } from '../method-stats';
 
 const BOUNDS_SECONDS = BOUNDS_MICROS.map((bound) => bound / 1e6);
 
-/** Durations of requests by method and stage. A method that was never called has no series: labels are bounded all the same. */
-/** `watch`: of events on their way to watchers. */
+/**
+ * Durations of requests by method and stage. A method that was never called has no series: labels are bounded all the same.
+ * `watch`: of events on their way to watchers.
+ */
 export function stageMetrics(stats: readonly MethodStats[], watch?: OpStats): MetricFamily[] {
   const called = stats.filter(({ ops }) => ops.total.count > 0);
   const all = called.map(({ ops }) => ops);
