@@ -1,6 +1,7 @@
 import { failpoint } from '../../libs/failpoints';
 import type { BusyPeriods } from '../../libs/attribution';
 import type { Store } from '../../libs/mvcc';
+import { toHostMicros } from '../../libs/telemetry';
 import { limits } from './limits';
 import { MaintenanceCounts } from './maintenance-counts';
 
@@ -20,8 +21,8 @@ export class Compactor {
     private readonly store: Store,
     private readonly fatal: (error: unknown) => never,
     private readonly counts = new MaintenanceCounts(),
-    /** Where it is told what time goes into it, by the host's clock. */
-    private readonly timing?: { readonly clock: () => number; readonly periods: BusyPeriods },
+    /** Is told what time goes into it. */
+    private readonly periods?: BusyPeriods,
   ) {}
 
   /** Also at start-up: a compaction that was logged before a crash goes on. */
@@ -67,16 +68,15 @@ export class Compactor {
       this.store.whenWritable().then(() => this.step(), this.fatal);
       return;
     }
-    const from = this.timing?.clock() ?? 0;
-    beforeBatch.reach();
     const { store, counts } = this;
     const wasCompacting = store.isCompacting;
-    const sliceBegan = performance.now();
+    const from = performance.now();
+    beforeBatch.reach();
     const isDone = store.compactSlice(limits.compactionSliceRows);
-    if (wasCompacting) counts.compactionPause.observe(performance.now() - sliceBegan);
-    counts.compactedVersions = store.compactedVersions;
     afterBatch.reach();
-    this.timing?.periods.note(from, this.timing.clock());
+    const to = performance.now();
+    this.periods?.note(toHostMicros(from), toHostMicros(to));
+    if (wasCompacting) counts.compactionPause.observe(to - from);
     if (!isDone) {
       // Until the commit that takes what was found so far, trying again would only spin.
       if (this.store.isCompactionStalled) this.store.flush().then(() => this.step(), this.fatal);

@@ -2,8 +2,6 @@ import { exponentialBounds, Histogram } from '../../libs/telemetry';
 
 /** What the work beside apply and reads took: compaction, copies of the store, hashes. With etcd's bounds. */
 export class MaintenanceCounts {
-  /** Versions that compaction has found dead. */
-  compactedVersions = 0;
   /** When the last compaction was done, seconds since the epoch; 0: none since the process began. */
   compactedAt = 0;
   /** Milliseconds that a slice of compaction held the event loop. */

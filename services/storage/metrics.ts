@@ -76,18 +76,18 @@ export function storageMetrics(sources: StorageMetricSources): MetricFamily[] {
       "1 while a copy of another member's store is taking the place of this one.",
       sources.isInstalling() ? 1 : 0,
     ),
-    ...maintenanceMetrics(counts.maintenance),
+    ...maintenanceMetrics(counts.maintenance, store),
   ];
 }
 
 /** The work beside apply and reads, by etcd's names. */
-function maintenanceMetrics(counts: MaintenanceCounts): MetricFamily[] {
+function maintenanceMetrics(counts: MaintenanceCounts, store: Store): MetricFamily[] {
   const took = (name: string, help: string, one: Histogram): MetricFamily => histogram(name, help, [one.numbers()]);
   return [
     counter(
       'etcd_debugging_mvcc_db_compaction_keys_total',
       'Versions that compaction has found dead.',
-      counts.compactedVersions,
+      store.compactedVersions,
     ),
     gauge(
       'etcd_debugging_mvcc_db_compaction_last',

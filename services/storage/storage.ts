@@ -122,13 +122,12 @@ export class Storage {
     this.isEmpty = storedIdentity(store) === undefined;
     this.state = openState(store);
     refuseNewerCluster(this.state.clusterVersion, config.release);
-    const isOutOfService = (): boolean => options.condition.current.condition !== 'sound';
+    const isOutOfService = (): boolean => this.consistency.isOutOfService;
     const { bus, wallMicros } = options;
     const stamps = this.eventStamps;
     this.events = new EventsFeed({ store, identity, gate: this.service, bus, wallMicros, stamps });
     const feed = new StateFeed(this.state, identity, this.gate);
-    const timing = { clock: hostMicros, periods: this.compactions };
-    this.compactor = new Compactor(store, fatal, this.counts.maintenance, timing);
+    this.compactor = new Compactor(store, fatal, this.counts.maintenance, this.compactions);
     this.outputs = new Outputs(this.results, this.events, feed, this.compactor, isOutOfService);
     const context = this.readContext(headers);
     const parts = new RangePartsServer({ context, gate: this.service, fatal });
