@@ -21,8 +21,11 @@ export function parseKeyRange(key: Uint8Array, rangeEnd: Uint8Array): KeyRange |
 }
 
 export function rangeContains(range: KeyRange, key: Uint8Array): boolean {
-  if (range.kind === 'key') return compareBytes(range.key, key) === 0;
-  return compareBytes(range.begin, key) <= 0 && (range.end === undefined || compareBytes(key, range.end) < 0);
+  return range.kind === 'key' ? compareBytes(range.key, key) === 0 : isWithin(range, key);
+}
+
+function isWithin({ begin, end }: { readonly begin: Uint8Array; readonly end: RangeEnd }, key: Uint8Array): boolean {
+  return compareBytes(begin, key) <= 0 && (end === undefined || compareBytes(key, end) < 0);
 }
 
 /**
@@ -38,9 +41,7 @@ export function keptRange(range: KeyRange): KeptRange {
 }
 
 export function keptRangeContains(range: KeptRange, key: Uint8Array): boolean {
-  if (typeof range !== 'string') {
-    return compareBytes(range.begin, key) <= 0 && (range.end === undefined || compareBytes(key, range.end) < 0);
-  }
+  if (typeof range !== 'string') return isWithin(range, key);
   if (range.length !== key.length) return false;
   for (let at = 0; at < key.length; at += 1) if (range.charCodeAt(at) !== key[at]) return false;
   return true;

@@ -4,11 +4,12 @@ import {
   HEALTH_PATHS,
   HealthCheckResponse_ServingStatus as ServingStatus,
 } from '../../proto/gen/grpc_health_v1';
+import { GrpcCode } from '../errors';
 import type { Handlers, StreamCall, UnaryCall } from '../rpc';
 
 const SERVING = encodeHealthCheckResponse({ status: ServingStatus.SERVING });
 const SERVICE_UNKNOWN = encodeHealthCheckResponse({ status: ServingStatus.SERVICE_UNKNOWN });
-const UNKNOWN = { code: 5, message: 'unknown service' } as const;
+const UNKNOWN = { code: GrpcCode.NotFound, message: 'unknown service' } as const;
 
 /** `grpc.health.v1.Health` of an internal socket: the process, by the empty name, is SERVING from the moment it listens. */
 export function healthHandlers(): Handlers {

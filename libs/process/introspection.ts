@@ -30,12 +30,13 @@ export function introspectionHandlers(
   probe: MetricProbe = NO_PROBE,
 ): Handlers {
   const metrics = new ProcessMetrics(process_);
-  tellAll = () => [...metrics.families(), ...source()];
+  const own = (): MetricFamily[] => [...metrics.families(), ...source()];
+  tellAll = own;
   return {
     unary: {
       [PROCESS_PATHS.Metrics]: (call: UnaryCall) => {
         const tell = (probed: readonly MetricFamily[]): void => {
-          const families = JSON.stringify([...metrics.families(), ...source(), ...probed]);
+          const families = JSON.stringify([...own(), ...probed]);
           call.reply(encodeProcessMetricsResponse({ families }));
         };
         if (!wantsProbe(call.request)) tell([]);
