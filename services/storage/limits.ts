@@ -63,7 +63,7 @@ export const limits = {
   /** The leader compares rolling hashes so often while entries are applied; others' answers are waited for so long. */
   divergenceCheckMs: 200,
   divergenceGraceMs: 400,
-  /** Questions to one member that may be unanswered, and how long one that can't answer is left alone. */
+  /** Questions to one member that may be unanswered, and how long one that can't say is left alone. */
   divergenceUnansweredMax: 8,
   divergenceRetryMs: 1_000,
   divergenceReportMs: 10_000,

@@ -69,8 +69,8 @@ export class DivergenceCheck {
     this.options.peers.ask(id, PeerStorageMethod.PEER_STORAGE_STATE_HASH, question, (payload) => {
       this.unanswered.set(id, (this.unanswered.get(id) ?? 1) - 1);
       const answer = payload === undefined ? undefined : decodeStateHashAnswer(payload);
-      // It is away, can't say, or has been taken out of service: asking all the time would not help.
-      if (answer?.own === undefined || answer.outOfService)
+      // It can't say, or has been taken out of service: asking all the time would not help. One that is away may be back at once.
+      if (answer !== undefined && (answer.own === undefined || answer.outOfService))
         this.askAgainAt.set(id, performance.now() + limits.divergenceRetryMs);
       const evidence = answer === undefined ? undefined : evidenceOf(answer);
       if (evidence?.hash === round.own.hash) this.agreedAt.set(id, round.at);

@@ -42,6 +42,8 @@ class Members {
   readonly outOfService = new Set<bigint>();
   /** Those whose answers do not come. */
   readonly silent = new Set<bigint>();
+  /** Those that can't be reached. */
+  readonly away = new Set<bigint>();
   asked = 0;
   readonly check: DivergenceCheck;
 
@@ -78,7 +80,8 @@ class Members {
 
   private ask(id: bigint, question: Uint8Array, answer: OnAnswer): void {
     this.asked += 1;
-    if (!this.silent.has(id)) this.answers.get(id)?.asked(question, answer);
+    if (this.away.has(id)) answer(undefined);
+    else if (!this.silent.has(id)) this.answers.get(id)?.asked(question, answer);
   }
 }
 
@@ -114,6 +117,21 @@ describe('the comparison of the state of all members', () => {
     members.put('same', new Map([[2n, 'odd']]));
     second();
     expect(judge(members.differences[0]?.evidence ?? new Map<bigint, Evidence>(), 5).odd).toEqual([2n]);
+  });
+
+  test('finds it within a second on a member that was away until now', () => {
+    members = new Members(3);
+    members.away.add(2n);
+    members.put('same');
+    for (let at = 0; at < 1_000; at += limits.divergenceCheckMs) {
+      jest.advanceTimersByTime(limits.divergenceCheckMs);
+      members.away.delete(2n);
+      members.differences.length = 0;
+      members.put(`next ${at}`, new Map([[2n, 'odd']]));
+      jest.advanceTimersByTime(limits.divergenceCheckMs);
+      expect(members.differences.length).toBeGreaterThan(0);
+      members.away.add(2n);
+    }
   });
 
   test('asks nobody while nothing is applied, whoever has agreed', () => {
