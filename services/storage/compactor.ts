@@ -1,6 +1,7 @@
 import { failpoint } from '../../libs/failpoints';
 import type { BusyPeriods } from '../../libs/attribution';
 import type { Store } from '../../libs/mvcc';
+import { flushNow } from '../../libs/rpc';
 import { toHostMicros } from '../../libs/telemetry';
 import { limits } from './limits';
 import { MaintenanceCounts } from './maintenance-counts';
@@ -30,8 +31,7 @@ export class Compactor {
     if (this.running || this.closed) return;
     this.running = true;
     this.began = performance.now();
-    // Not in the turn that applied it, whose answers leave at its end.
-    setImmediate(() => setImmediate(() => this.step()));
+    setImmediate(() => this.step());
   }
 
   /** Runs once everything compacted so far is gone from the file. */
@@ -68,6 +68,7 @@ export class Compactor {
       this.store.whenWritable().then(() => this.step(), this.fatal);
       return;
     }
+    flushNow(); // answers to what has been applied in this turn do not wait for the slice
     const { store, counts } = this;
     const wasCompacting = store.isCompacting;
     const from = performance.now();

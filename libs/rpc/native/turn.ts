@@ -29,6 +29,11 @@ export function flushLater(target: Flushable): void {
   else process.nextTick(flushAll);
 }
 
+/** Before long work: what is to leave at the end of the turn leaves now. */
+export function flushNow(): void {
+  if (dirty.length > 0) flushAll();
+}
+
 function flushAll(): void {
   scheduled = false;
   const targets = dirty;
